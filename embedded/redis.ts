@@ -1,21 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { type EmbeddedServer, EmbeddedServerError } from './embeddedServer.ts';
 import { endLeftover } from './leftover.ts';
 import { isPortFree, pickLoopbackPort } from './loopbackPort.ts';
 import { pingRedis } from './pingRedis.ts';
 import { defaultCacheDir, findRedis } from './redisProgram.ts';
-import { EmbeddedServerError, type ProcessEnd, type ServerProcess, spawnServer } from './serverProcess.ts';
-
-/** A running embedded database. */
-export interface EmbeddedServer {
-  url: string;
-  port: number;
-  pid: number;
-  /** Resolves when the process is gone, however it ended. */
-  exited: Promise<ProcessEnd>;
-  /** Ends it in order, its data safe on disk; returns when it is gone. Safe to call twice. */
-  stop(): Promise<void>;
-}
+import { type ServerProcess, spawnServer } from './serverProcess.ts';
 
 export interface RedisOptions {
   /** Folder of the data, made when missing. The caller sees to it that nobody else uses it. */

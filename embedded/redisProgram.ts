@@ -4,8 +4,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { canUnpackPackages, unpackedProgram, unpackPackages } from './debianPackages.ts';
+import { EmbeddedServerError } from './embeddedServer.ts';
 import { findOnPath } from './findOnPath.ts';
-import { EmbeddedServerError } from './serverProcess.ts';
 
 const run = promisify(execFile);
 /** BullMQ needs it, and it knows every option that the embedded server is started with. */

@@ -30,11 +30,6 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-/** The server could not be started, or not on the data it was given. The message says why and what to do. */
-export class EmbeddedServerError extends Error {
-  override name = 'EmbeddedServerError';
-}
-
 /**
  * Spawns a server that does not outlive its parent: its stdin closes with the parent, and where `setpriv` exists the
  * kernel kills it as well. It gets a session of its own, so that Ctrl-C in a terminal does not reach it: the databases have
