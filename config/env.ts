@@ -1,0 +1,86 @@
+/**
+ * The only reader of process.env. Every problem is reported at once, by name, before anything starts.
+ * `.env.example` lists what stands here.
+ */
+import { z } from 'zod';
+
+const seconds = (name: string) => z.coerce.number({ error: `${name} is a number of seconds` }).positive();
+const port = z.coerce.number().int().min(0).max(65_535);
+const secret = (name: string) => z.string().min(16, `${name} needs at least 16 characters`);
+
+const timeZone = z.string().refine(isTimeZone, 'is not a time zone of the IANA database, such as Asia/Ho_Chi_Minh');
+
+const environment = z.object({
+  /** Port of the HTTP API; 0 takes any free one. */
+  PORT: port.default(3560),
+  /** Interface of the HTTP API. Loopback unless told otherwise. */
+  HOST: z.string().min(1).default('127.0.0.1'),
+  /** Express's `trust proxy`: how many proxies stand in front of the API. */
+  TRUSTED_PROXIES: z.coerce.number().int().min(0).default(0),
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'REDIS_URL is a redis:// or rediss:// address' }),
+  MONGODB_URL: z.url({
+    protocol: /^mongodb(\+srv)?$/,
+    hostname: /.*/,
+    error: 'MONGODB_URL is a mongodb:// or mongodb+srv:// address',
+  }),
+  /** Prefix of every key in Redis, so that several installations can share one. */
+  REDIS_PREFIX: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/, 'REDIS_PREFIX has 1 to 40 of a-z, 0-9 and -')
+    .default('millrace'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  /** The operator's key for every endpoint that is not open by contract. Without it those answer 401. */
+  ADMIN_API_KEY: secret('ADMIN_API_KEY').optional(),
+  /** Credentials of Bull Board at /admin/queues. Without them the board answers 404. */
+  BOARD_USERNAME: z.string().min(1).optional(),
+  BOARD_PASSWORD: secret('BOARD_PASSWORD').optional(),
+  /** Cuts days, weeks and months, and prints wall-clock text. Instants are UTC everywhere else. */
+  BUSINESS_TIME_ZONE: timeZone.default('Asia/Ho_Chi_Minh'),
+  /** Queued usage jobs (of up to 100 reports each) beyond which the ingress answers 503. */
+  USAGE_QUEUE_LIMIT: z.coerce.number().int().positive().default(20_000),
+  /** Another server that speaks the usage contract: every accepted report is posted there too. */
+  USAGE_RELAY_URL: z.url({ protocol: /^https?$/, error: 'USAGE_RELAY_URL is an http:// or https:// address' }).optional(),
+  /** How long a report that the relay's other side cannot take is tried again before it is parked. */
+  USAGE_RELAY_RETRY_DAYS: z.coerce.number().positive().max(30).default(5),
+  /** How long SIGTERM waits for running requests and jobs. */
+  DRAIN_TIMEOUT_SECONDS: seconds('DRAIN_TIMEOUT_SECONDS').default(20),
+});
+
+export type Environment = Readonly<z.infer<typeof environment>>;
+
+/** What is wrong with the environment: one line per variable. Values are left out, they may be secret. */
+export class InvalidEnvironmentError extends Error {
+  override name = 'InvalidEnvironmentError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The environment is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads and checks the environment.
+ *
+ * @param source - the variables; an empty string counts as absent
+ * @throws InvalidEnvironmentError that names every bad or missing variable
+ */
+export function readEnvironment(source: Record<string, string | undefined> = process.env): Environment {
+  const present = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = environment.safeParse(present);
+  if (!parsed.success) {
+    throw new InvalidEnvironmentError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+    );
+  }
+  return Object.freeze(parsed.data);
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,78 @@
+/** The buffer is full: more is offered than can be written. */
+export class CoalescerFullError extends Error {
+  override name = 'CoalescerFullError';
+
+  constructor(limit: number) {
+    super(`More than ${limit} items are waiting to be written; try again in a moment`);
+  }
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Lets concurrent callers share one write, without a timer: what arrives while no write is running is written at once,
+ * what arrives meanwhile is gathered and written together as soon as the running write ends. A lone caller never waits,
+ * and under load the writes grow by themselves.
+ */
+export class Coalescer<Item, Result> {
+  readonly #write: (items: readonly Item[]) => Promise<readonly Result[]>;
+  readonly #largestWrite: number;
+  readonly #waitingLimit: number;
+  #waiting: Waiting<Item, Result>[] = [];
+  #writing = false;
+
+  /**
+   * @param write - gets 1 to `largestWrite` items and resolves to one result for each, in order; a rejection rejects
+   *   every caller of that write
+   * @param largestWrite - most items of one write
+   * @param waitingLimit - most items that may wait at a time
+   */
+  constructor(
+    write: (items: readonly Item[]) => Promise<readonly Result[]>,
+    largestWrite: number,
+    waitingLimit: number,
+  ) {
+    this.#write = write;
+    this.#largestWrite = largestWrite;
+    this.#waitingLimit = waitingLimit;
+  }
+
+  /**
+   * @returns the item's own result once its write has succeeded
+   * @throws CoalescerFullError when too many items wait already
+   */
+  add(item: Item): Promise<Result> {
+    if (this.#waiting.length >= this.#waitingLimit) {
+      return Promise.reject(new CoalescerFullError(this.#waitingLimit));
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, resolve, reject });
+      if (!this.#writing) {
+        this.#writing = true;
+        // The requests that were read from their sockets in this same turn of the event loop still join.
+        setImmediate(() => void this.#writeUntilEmpty());
+      }
+    });
+  }
+
+  async #writeUntilEmpty(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, this.#largestWrite);
+      try {
+        const results = await this.#write(batch.map((waiting) => waiting.item));
+        batch.forEach((waiting, index) => {
+          const result = results[index];
+          if (result === undefined) waiting.reject(new Error('The write gave no result for this item'));
+          else waiting.resolve(result);
+        });
+      } catch (error) {
+        for (const waiting of batch) waiting.reject(error);
+      }
+    }
+    this.#writing = false;
+  }
+}

@@ -1,0 +1,74 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import mongoose, { type Connection } from 'mongoose';
+import type { Logger } from './logger.ts';
+import { ServiceUnavailableError } from './outage.ts';
+
+/** A web process answers people, so its operations end within 1.5 s; a worker has the time it needs. */
+export type MongoRole = 'web' | 'worker';
+
+/** Longest search for a server that can write, so that an HTTP answer is possible within two seconds. */
+const SERVER_SELECTION_TIMEOUT_MILLISECONDS = 1_200;
+const WEB_OPERATION_TIMEOUT_MILLISECONDS = 1_500;
+const WORKER_SOCKET_TIMEOUT_MILLISECONDS = 30_000;
+const RECONNECT_DELAY_MILLISECONDS = 500;
+
+/**
+ * Opens a connection pool of its own (several may live in one process) and returns it before it is connected; a MongoDB
+ * that comes later is waited for. Collections and indexes are made by `prepareCollections`, not as a side effect.
+ */
+export function connectMongo(url: string, role: MongoRole, logger: Logger): Connection {
+  const connection = mongoose.createConnection();
+  let away = false;
+  connection.on('disconnected', () => {
+    if (!away) logger.warn('MongoDB is away, reconnecting');
+    away = true;
+  });
+  connection.on('connected', () => {
+    if (away) logger.info('MongoDB is back');
+    away = false;
+  });
+  void keepOpening(connection, url, role, logger);
+  return connection;
+}
+
+/**
+ * The connection, when it is usable now.
+ *
+ * @throws ServiceUnavailableError when MongoDB is away
+ */
+export function usable(connection: Connection): Connection {
+  if (connection.readyState !== mongoose.ConnectionStates.connected) {
+    throw new ServiceUnavailableError('MongoDB is not available; try again in a moment', 2);
+  }
+  return connection;
+}
+
+/** Mongoose gives up when the first connection fails; from the second on the driver reconnects by itself. */
+async function keepOpening(connection: Connection, url: string, role: MongoRole, logger: Logger): Promise<void> {
+  let closed = false;
+  connection.once('close', () => {
+    closed = true;
+  });
+  for (let attempt = 1; !closed; attempt++) {
+    try {
+      await connection.openUri(url, {
+        serverSelectionTimeoutMS: SERVER_SELECTION_TIMEOUT_MILLISECONDS,
+        connectTimeoutMS: SERVER_SELECTION_TIMEOUT_MILLISECONDS,
+        heartbeatFrequencyMS: 1_000,
+        minHeartbeatFrequencyMS: 250,
+        writeConcern: { w: 'majority', journal: true },
+        readConcern: { level: 'majority' },
+        autoIndex: false,
+        autoCreate: false,
+        maxPoolSize: 20,
+        ...(role === 'web'
+          ? { socketTimeoutMS: WEB_OPERATION_TIMEOUT_MILLISECONDS, waitQueueTimeoutMS: WEB_OPERATION_TIMEOUT_MILLISECONDS }
+          : { socketTimeoutMS: WORKER_SOCKET_TIMEOUT_MILLISECONDS }),
+      });
+      return;
+    } catch (error) {
+      if (attempt === 1) logger.warn({ err: error }, 'MongoDB is not there yet, trying on');
+      await wait(RECONNECT_DELAY_MILLISECONDS, undefined, { ref: false });
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Tells an outage of Redis or MongoDB from every other failure. An outage postpones jobs and answers 503; it is nobody's
+ * fault and burns no attempts.
+ */
+import { mongo } from 'mongoose';
+import { ReplyError } from 'ioredis';
+
+/** A store is away or overloaded; the caller should come back in a moment. */
+export class ServiceUnavailableError extends Error {
+  override name = 'ServiceUnavailableError';
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, retryAfterSeconds: number, options?: ErrorOptions) {
+    super(message, options);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/**
+ * Runs a call to Redis and names its failure: whatever is not an answer of the server is an outage. ioredis reports a
+ * lost connection, a time-out and a closed client as plain errors without a class or a code, so the absence of a
+ * reply is the only thing to go by.
+ *
+ * @throws ServiceUnavailableError when Redis did not answer, or answered that it cannot serve now
+ */
+export async function withRedis<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof ServiceUnavailableError) throw error;
+    if (error instanceof Error && error instanceof ReplyError && !REDIS_NOT_SERVING.has(replyCode(error))) throw error;
+    throw new ServiceUnavailableError('Redis is not available; try again in a moment', 2, { cause: error });
+  }
+}
+
+/** True when the failure is an outage of Redis or MongoDB. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof ServiceUnavailableError) return true;
+  if (error instanceof mongo.MongoBulkWriteError) return false;
+  if (error instanceof mongo.MongoServerError) return MONGO_NOT_SERVING.has(Number(error.code));
+  return MONGO_OUTAGES.some((outage) => error instanceof outage);
+}
+
+/** First word of an error reply, which the protocol defines as its code: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
+function replyCode(reply: { readonly message: string }): string {
+  return reply.message.split(' ', 1)[0] ?? '';
+}
+
+const REDIS_NOT_SERVING: ReadonlySet<string> = new Set([
+  'LOADING',
+  'READONLY',
+  'MASTERDOWN',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'MISCONF',
+  'OOM',
+  'BUSY',
+  'NOREPLICAS',
+]);
+
+const MONGO_OUTAGES = [
+  mongo.MongoNetworkError,
+  mongo.MongoServerSelectionError,
+  mongo.MongoNotConnectedError,
+  mongo.MongoTopologyClosedError,
+  mongo.MongoOperationTimeoutError,
+  mongo.MongoWriteConcernError,
+] as const;
+
+/**
+ * Codes of a server that is there but stepping down, starting or shutting down:
+ * https://github.com/mongodb/specifications/blob/master/source/server-discovery-and-monitoring/server-discovery-and-monitoring.md
+ */
+const MONGO_NOT_SERVING: ReadonlySet<number> = new Set([
+  6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+]);
