@@ -70,8 +70,13 @@ async function installPackages() {
   const began = Date.now();
   const quiet = ['--loglevel=error', '--no-audit', '--no-fund', '--no-update-notifier', '--no-progress'];
   const patience = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000'];
-  const { code, output } = await runNpm(['ci', ...quiet, ...patience]);
+  // npm's own record of what it installed: without it npm looks at what is really there.
+  rmSync(join(MODULES, '.package-lock.json'), { force: true });
+  // Not `npm ci`: it refuses a lock file that lacks a build for some other system, which a registry mirror may not carry.
+  const { code, output } = await runNpm(['install', '--no-save', ...quiet, ...patience]);
   if (code !== 0) failInstall(output);
+  if (!isComplete())
+    fail('package.json and package-lock.json disagree: run `npm install` and commit package-lock.json.');
   say(`Installed in ${Math.round((Date.now() - began) / 1000)} s.`);
 }
 
