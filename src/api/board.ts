@@ -1,0 +1,70 @@
+import { createBullBoard } from '@bull-board/api';
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { ExpressAdapter } from '@bull-board/express';
+import type { Express, Request, RequestHandler } from 'express';
+import { sameSecret } from './auth.ts';
+import type { ApiDependencies } from './dependencies.ts';
+import { ForbiddenError, NotFoundError, UnauthorizedError } from './errors.ts';
+import { setPageHeaders } from './pageHeaders.ts';
+import { redactSecrets } from './redactSecrets.ts';
+
+const BOARD_PATH = '/admin/queues';
+const CHALLENGE = 'Basic realm="millrace board", charset="UTF-8"';
+const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
+
+/** Mounts Bull Board for every queue behind its own password. Without a password there is no board. */
+export function mountBoard(app: Express, { environment, queues }: ApiDependencies): void {
+  const { BOARD_USERNAME: username, BOARD_PASSWORD: password } = environment;
+  if (username === undefined || password === undefined) {
+    app.use(BOARD_PATH, () => {
+      throw new NotFoundError('The board is not configured: set BOARD_USERNAME and BOARD_PASSWORD');
+    });
+    return;
+  }
+  const adapter = new ExpressAdapter().setBasePath(BOARD_PATH);
+  createBullBoard({
+    queues: queues.all().map((queue) => {
+      const board = new BullMQAdapter(queue);
+      board.setFormatter('data', redactSecrets);
+      board.setFormatter('returnValue', redactSecrets);
+      return board;
+    }),
+    serverAdapter: adapter,
+    options: { uiConfig: { boardTitle: 'Millrace', hideRedisDetails: true } },
+  });
+  app.use(BOARD_PATH, guard(username, password), adapter.getRouter());
+}
+
+function guard(username: string, password: string): RequestHandler {
+  const expected = `${username}:${password}`;
+  return (request, response, next) => {
+    const presented = presentedCredentials(request);
+    if (presented === undefined || !sameSecret(presented, expected)) {
+      if (presented !== undefined)
+        request.context.logger.warn({ ip: request.context.ip }, 'Board access refused');
+      throw new UnauthorizedError('The board needs its user name and password', CHALLENGE);
+    }
+    if (!READING_METHODS.has(request.method) && !isSameOrigin(request)) {
+      throw new ForbiddenError('The board takes changes from its own pages only');
+    }
+    setPageHeaders(request, response);
+    next();
+  };
+}
+
+function presentedCredentials(request: Request): string | undefined {
+  const encoded = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString('utf8');
+}
+
+/**
+ * A browser adds the password by itself, also to what another site's page sends, but always says where the request comes
+ * from. What says nothing is no browser, and holds the password itself.
+ */
+function isSameOrigin(request: Request): boolean {
+  const site = request.headers['sec-fetch-site'];
+  if (site !== undefined) return site === 'same-origin';
+  const origin = request.headers.origin;
+  if (origin === undefined) return true;
+  return URL.canParse(origin) && new URL(origin).host === request.host;
+}

@@ -1,0 +1,16 @@
+import type { Redis } from 'ioredis';
+import type { Connection } from 'mongoose';
+import type { Environment } from '../../config/env.ts';
+import type { OpenQueues } from '../producers/queues.ts';
+import type { Logger } from '../runtime/logger.ts';
+
+/** What the routes work with. */
+export interface ApiDependencies {
+  readonly environment: Environment;
+  readonly logger: Logger;
+  readonly redis: Redis;
+  readonly mongo: Connection;
+  readonly queues: OpenQueues;
+  /** A seller that the example lines may name. */
+  readonly exampleSeller: string;
+}

@@ -1,0 +1,237 @@
+/**
+ * Every refusal: its class, its status and its body, for both families. A handler throws; nothing else in the API
+ * writes an error body.
+ */
+import { STATUS_CODES } from 'node:http';
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+import { isOutage, ServiceUnavailableError } from '../runtime/outage.ts';
+import { answerText } from './answer.ts';
+import type { ErrorFamily } from './route.ts';
+
+/** A refusal that says what the client can do about it. Its message is sent to the client. */
+export abstract class HttpError extends Error {
+  abstract readonly status: number;
+  /** Headers of the answer, such as `Allow`. */
+  get headers(): Readonly<Record<string, string>> {
+    return {};
+  }
+  /** Further members of the problem details. */
+  get members(): Readonly<Record<string, unknown>> {
+    return {};
+  }
+}
+
+/** One thing that is wrong with a request. */
+export interface FieldProblem {
+  readonly field: string;
+  readonly message: string;
+}
+
+export class BadRequestError extends HttpError {
+  override name = 'BadRequestError';
+  readonly status = 400;
+  readonly problems: readonly FieldProblem[];
+
+  constructor(message: string, problems: readonly FieldProblem[] = []) {
+    super(message);
+    this.problems = problems;
+  }
+
+  override get members(): Readonly<Record<string, unknown>> {
+    return this.problems.length > 0 ? { errors: this.problems } : {};
+  }
+}
+
+export class UnauthorizedError extends HttpError {
+  override name = 'UnauthorizedError';
+  readonly status = 401;
+  readonly #challenge: string;
+
+  /** @param challenge - value of `WWW-Authenticate` */
+  constructor(message: string, challenge: string) {
+    super(message);
+    this.#challenge = challenge;
+  }
+
+  override get headers(): Readonly<Record<string, string>> {
+    return { 'WWW-Authenticate': this.#challenge };
+  }
+}
+
+export class ForbiddenError extends HttpError {
+  override name = 'ForbiddenError';
+  readonly status = 403;
+}
+
+export class NotFoundError extends HttpError {
+  override name = 'NotFoundError';
+  readonly status = 404;
+}
+
+export class MethodNotAllowedError extends HttpError {
+  override name = 'MethodNotAllowedError';
+  readonly status = 405;
+  readonly #allow: string;
+
+  constructor(method: string, allow: string) {
+    super(`${method} is not possible here; possible: ${allow}`);
+    this.#allow = allow;
+  }
+
+  override get headers(): Readonly<Record<string, string>> {
+    return { Allow: this.#allow };
+  }
+}
+
+export class RequestTimeoutError extends HttpError {
+  override name = 'RequestTimeoutError';
+  readonly status = 408;
+}
+
+export class ConflictError extends HttpError {
+  override name = 'ConflictError';
+  readonly status = 409;
+}
+
+export class BodyTooLargeError extends HttpError {
+  override name = 'BodyTooLargeError';
+  readonly status = 413;
+
+  constructor(limitBytes: number) {
+    super(`The body is larger than ${limitBytes} bytes`);
+  }
+}
+
+export class UnsupportedMediaTypeError extends HttpError {
+  override name = 'UnsupportedMediaTypeError';
+  readonly status = 415;
+}
+
+export class UnprocessableError extends HttpError {
+  override name = 'UnprocessableError';
+  readonly status = 422;
+}
+
+/** What is sent for an error, before it is put into a family's shape. */
+interface Refusal {
+  readonly status: number;
+  readonly message: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly members: Readonly<Record<string, unknown>>;
+}
+
+const RETRY_AFTER_OUTAGE_SECONDS = 2;
+
+/**
+ * Turns a zod failure into the refusal that lists it.
+ *
+ * @param what - the part of the request, such as `query`
+ */
+export function badRequestFrom(error: z.ZodError, what: string): BadRequestError {
+  const problems = error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message }));
+  return new BadRequestError(`The ${what} is not valid`, problems);
+}
+
+/** Answers with the refusal in the family's shape. An error that nobody foresaw is logged and shown without details. */
+export function answerError(error: unknown, family: ErrorFamily, request: Request, response: Response): void {
+  const refusal = refusalFor(error, request.context.requestId);
+  logFailure(error, refusal.status, request);
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
+  const { contentType, text } = BODIES[family](refusal, request);
+  if (bodyIsLeftUnread(request)) answerAndLinger(request, response, refusal.status, contentType, text);
+  else answerText(response, refusal.status, contentType, text);
+}
+
+function refusalFor(error: unknown, requestId: string): Refusal {
+  if (error instanceof HttpError) return error;
+  if (isOutage(error)) {
+    const named = error instanceof ServiceUnavailableError;
+    return {
+      status: 503,
+      message: named ? error.message : 'The service is not available; try again in a moment',
+      headers: { 'Retry-After': String(named ? error.retryAfterSeconds : RETRY_AFTER_OUTAGE_SECONDS) },
+      members: {},
+    };
+  }
+  // The router's own failure to decode the path.
+  if (error instanceof URIError) {
+    return { status: 400, message: 'The path is not correctly percent-encoded', headers: {}, members: {} };
+  }
+  return {
+    status: 500,
+    message: `Internal server error: the log has the details under request id ${requestId}`,
+    headers: {},
+    members: {},
+  };
+}
+
+function logFailure(error: unknown, status: number, request: Request): void {
+  if (status === 500) request.context.logger.error({ err: error }, 'The request failed unexpectedly');
+  else if (status === 503) request.context.logger.warn({ err: error }, 'The request could not be served');
+}
+
+const BODIES: Record<
+  ErrorFamily,
+  (refusal: Refusal, request: Request) => { contentType: string; text: string }
+> = {
+  usage: (refusal) => ({
+    contentType: 'application/json; charset=utf-8',
+    text: JSON.stringify({ status: 'error', message: refusal.message }),
+  }),
+  problem: (refusal, request) => ({
+    contentType: 'application/problem+json; charset=utf-8',
+    text: JSON.stringify({
+      type: 'about:blank',
+      title: STATUS_CODES[refusal.status],
+      status: refusal.status,
+      detail: refusal.message,
+      instance: request.originalUrl.split('?', 1)[0],
+      request_id: request.context.requestId,
+      ...refusal.members,
+    }),
+  }),
+};
+
+/** A body of this size is read to its end by Node and thrown away, and the connection is kept. */
+const SMALL_UNREAD_BYTES = 65_536;
+const LINGER_MILLISECONDS = 1_000;
+
+function bodyIsLeftUnread(request: Request): boolean {
+  if (request.complete) return false;
+  const announced = request.headers['content-length'];
+  if (announced !== undefined) return Number(announced) > SMALL_UNREAD_BYTES;
+  return request.headers['transfer-encoding'] !== undefined;
+}
+
+/**
+ * Sends the whole answer but closes only when the client has stopped sending, or a moment later: a socket that is
+ * closed with unread bytes is reset, and the client would lose the answer
+ * (https://www.rfc-editor.org/rfc/rfc9112#section-9.6).
+ */
+function answerAndLinger(
+  request: Request,
+  response: Response,
+  status: number,
+  contentType: string,
+  text: string,
+): void {
+  response.writeHead(status, {
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(text),
+    Connection: 'close',
+  });
+  response.write(text);
+  const close = () => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(close, LINGER_MILLISECONDS);
+  request.once('end', close);
+  request.once('close', close);
+  request.resume();
+}

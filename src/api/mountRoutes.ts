@@ -1,0 +1,81 @@
+import cors, { type CorsOptions } from 'cors';
+import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
+import type { OperatorCheck } from './auth.ts';
+import { answerError, MethodNotAllowedError, NotFoundError } from './errors.ts';
+import type { ErrorFamily, Route } from './route.ts';
+
+const OPEN_CORS: CorsOptions = {
+  origin: '*',
+  allowedHeaders: ['Content-Type', 'Idempotency-Key', 'X-Request-Id'],
+  exposedHeaders: ['X-Request-Id', 'Retry-After'],
+  maxAge: 86_400,
+};
+
+/**
+ * Mounts the routes in their order, and behind them the answers for what no route takes: 405 with `Allow` for a path
+ * that is known with another method, 404 for an unknown one, and every error in the family of its route.
+ */
+export function mountRoutes(app: Express, routes: readonly Route[], checkOperator: OperatorCheck): void {
+  for (const [path, ofPath] of groupByPath(routes)) {
+    const methods = ofPath.map((route) => route.method.toUpperCase());
+    const mounted = app.route(path);
+    for (const route of ofPath) mounted[route.method](handlerOf(route, checkOperator));
+    if (ofPath.some((route) => route.cors)) mounted.options(cors({ ...OPEN_CORS, methods }));
+    const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+    mounted.all(refuseMethod(allow, ofPath));
+  }
+}
+
+/** Last in the chain: what no route took, and what one threw. */
+export function mountRefusals(app: Express, routes: readonly Route[]): void {
+  app.use((request) => {
+    throw new NotFoundError(`There is nothing at ${request.path}`);
+  });
+  const onError: ErrorRequestHandler = (error, request, response, _next) => {
+    answerError(
+      error,
+      request.context.route?.errors ?? familyOfPath(request.path, routes),
+      request,
+      response,
+    );
+  };
+  app.use(onError);
+}
+
+function groupByPath(routes: readonly Route[]): ReadonlyMap<string, readonly Route[]> {
+  return Map.groupBy(routes, (route) => route.path);
+}
+
+function handlerOf(route: Route, checkOperator: OperatorCheck): RequestHandler {
+  return (request, response, next) => {
+    request.context.route = route;
+    if (route.cors) {
+      response.setHeader('Access-Control-Allow-Origin', '*');
+      response.setHeader('Access-Control-Expose-Headers', 'X-Request-Id, Retry-After');
+    }
+    if (route.access === 'operator') checkOperator(request);
+    const answered = route.handle(request, response);
+    if (answered) answered.catch(next);
+  };
+}
+
+function refuseMethod(allow: string, ofPath: readonly Route[]): RequestHandler {
+  return (request, response) => {
+    request.context.route = ofPath[0];
+    if (ofPath.some((route) => route.cors)) response.setHeader('Access-Control-Allow-Origin', '*');
+    if (request.method === 'OPTIONS') {
+      response.writeHead(204, { Allow: allow }).end();
+      return;
+    }
+    throw new MethodNotAllowedError(request.method, allow);
+  };
+}
+
+/** A path that cannot be decoded matches no route; it is answered like the routes that begin as it does. */
+function familyOfPath(path: string, routes: readonly Route[]): ErrorFamily {
+  const sibling = routes.find((route) => {
+    const parameter = route.path.indexOf(':');
+    return parameter > 1 && path.startsWith(route.path.slice(0, parameter));
+  });
+  return sibling?.errors ?? 'problem';
+}

@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
+import type { ErrorFamily, Route } from './route.ts';
+
+const ProblemDetails = z
+  .object({
+    type: z.string().meta({ example: 'about:blank' }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    instance: z.string(),
+    request_id: z.string(),
+    errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'ProblemDetails', description: 'RFC 9457 problem details' });
+
+const UsageError = z
+  .object({ status: z.literal('error'), message: z.string() })
+  .meta({ id: 'UsageError', description: 'A refusal of the usage contract' });
+
+const REFUSAL_CONTENT = {
+  usage: { 'application/json': { schema: UsageError } },
+  problem: { 'application/problem+json': { schema: ProblemDetails } },
+} as const satisfies Record<ErrorFamily, object>;
+
+/** Makes the OpenAPI 3.1 document of the routes that are documented. */
+export function createOpenApiDocument(
+  routes: readonly Route[],
+  version: string,
+): ReturnType<typeof createDocument> {
+  const paths: ZodOpenApiPathsObject = {};
+  for (const route of routes) {
+    const operation = operationOf(route);
+    if (operation)
+      paths[templateOf(route.path)] = { ...paths[templateOf(route.path)], [route.method]: operation };
+  }
+  return createDocument({
+    openapi: '3.1.1',
+    info: {
+      title: 'Millrace',
+      version,
+      description: 'Takes work in over HTTP, puts it into queues, and lets workers do it.',
+    },
+    servers: [{ url: '/' }],
+    paths,
+    components: {
+      securitySchemes: {
+        operatorBearer: { type: 'http', scheme: 'bearer', description: "The operator's key" },
+        operatorKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: "The operator's key" },
+      },
+    },
+  });
+}
+
+function operationOf(route: Route): ZodOpenApiOperationObject | undefined {
+  if (!route.documentation) return undefined;
+  const { responses, tags, ...documented } = route.documentation;
+  return {
+    ...documented,
+    tags: [...tags],
+    operationId: operationIdOf(route),
+    security: route.access === 'operator' ? [{ operatorBearer: [] }, { operatorKey: [] }] : [],
+    responses: {
+      ...(route.access === 'operator'
+        ? { 401: { description: 'Without the right key', content: REFUSAL_CONTENT.problem } }
+        : {}),
+      ...responses,
+      default: { description: 'Any other refusal', content: REFUSAL_CONTENT[route.errors] },
+    },
+  };
+}
+
+/** `get /api/jobs/:queue/:id` becomes `get_api_jobs_queue_id`. */
+function operationIdOf(route: Route): string {
+  const words = route.path.split(/[^A-Za-z0-9]+/).filter((word) => word !== '');
+  return [route.method, ...words].join('_');
+}
+
+/** Express writes `:name`, OpenAPI `{name}`. */
+function templateOf(path: string): string {
+  return path.replaceAll(/:([A-Za-z0-9_]+)/g, '{$1}');
+}

@@ -1,0 +1,48 @@
+import type { Request, Response } from 'express';
+import type { ZodOpenApiOperationObject } from 'zod-openapi';
+
+export type HttpMethod = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+/** Shape of a route's refusals: the usage contract's `{status, message}`, or RFC 9457 problem details. */
+export type ErrorFamily = 'usage' | 'problem';
+
+/** What the OpenAPI document says about a route. Security and the shared refusals are added from the rest of it. */
+export type RouteDocumentation = Pick<
+  ZodOpenApiOperationObject,
+  'requestParams' | 'requestBody' | 'responses'
+> & {
+  readonly summary: string;
+  readonly description?: string;
+  readonly tags: readonly string[];
+};
+
+/** What an example line may hold. */
+export interface ExampleValues {
+  /** Such as `http://127.0.0.1:3560`, without a slash at the end. */
+  readonly baseUrl: string;
+  /** Name of a seller that exists in this installation. */
+  readonly sellerName: string;
+}
+
+/** A line for a shell that works as printed. The start page shows them. */
+export interface RouteExample {
+  readonly title: string;
+  readonly command: (values: ExampleValues) => string;
+}
+
+/** One endpoint as data: the server mounts it, the OpenAPI document is made from it. */
+export interface Route {
+  readonly method: HttpMethod;
+  /** Express pattern; a parameter is written `:name`. */
+  readonly path: string;
+  /** `operator` needs the operator's key, checked before the handler runs. */
+  readonly access: 'open' | 'operator';
+  readonly errors: ErrorFamily;
+  /** `any`: browsers of every origin may call it, preflights are answered. */
+  readonly cors?: 'any';
+  /** Left out of the OpenAPI document when absent: pages and their files. */
+  readonly documentation?: RouteDocumentation;
+  readonly example?: RouteExample;
+  /** Answers the request, or throws one of the errors of `errors.ts`. */
+  readonly handle: (request: Request, response: Response) => void | Promise<void>;
+}
