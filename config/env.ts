@@ -8,7 +8,9 @@ const seconds = (name: string) => z.coerce.number({ error: `${name} is a number 
 const port = z.coerce.number().int().min(0).max(65_535);
 const secret = (name: string) => z.string().min(16, `${name} needs at least 16 characters`);
 
-const timeZone = z.string().refine(isTimeZone, 'is not a time zone of the IANA database, such as Asia/Ho_Chi_Minh');
+const timeZone = z
+  .string()
+  .refine(isTimeZone, 'is not a time zone of the IANA database, such as Asia/Ho_Chi_Minh');
 
 const environment = z.object({
   /** Port of the HTTP API; 0 takes any free one. */
@@ -39,7 +41,9 @@ const environment = z.object({
   /** Queued usage jobs (of up to 100 reports each) beyond which the ingress answers 503. */
   USAGE_QUEUE_LIMIT: z.coerce.number().int().positive().default(20_000),
   /** Another server that speaks the usage contract: every accepted report is posted there too. */
-  USAGE_RELAY_URL: z.url({ protocol: /^https?$/, error: 'USAGE_RELAY_URL is an http:// or https:// address' }).optional(),
+  USAGE_RELAY_URL: z
+    .url({ protocol: /^https?$/, error: 'USAGE_RELAY_URL is an http:// or https:// address' })
+    .optional(),
   /** How long a report that the relay's other side cannot take is tried again before it is parked. */
   USAGE_RELAY_RETRY_DAYS: z.coerce.number().positive().max(30).default(5),
   /** How long SIGTERM waits for running requests and jobs. */
@@ -66,7 +70,9 @@ export class InvalidEnvironmentError extends Error {
  * @throws InvalidEnvironmentError that names every bad or missing variable
  */
 export function readEnvironment(source: Record<string, string | undefined> = process.env): Environment {
-  const present = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined && value !== ''));
+  const present = Object.fromEntries(
+    Object.entries(source).filter(([, value]) => value !== undefined && value !== ''),
+  );
   const parsed = environment.safeParse(present);
   if (!parsed.success) {
     throw new InvalidEnvironmentError(

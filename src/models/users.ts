@@ -1,5 +1,6 @@
 import { type Connection, type InferSchemaType, Schema } from 'mongoose';
 import { usable } from '../runtime/mongo.ts';
+import { createMissing } from './createMissing.ts';
 
 /** `roles` of those who may report usage: a seller. The numbers are the ones of the contract's first server. */
 export const SELLER_ROLE = 3;
@@ -35,8 +36,8 @@ export class UserExistsError extends Error {
   override name = 'UserExistsError';
 }
 
-export function users(connection: Connection) {
-  return connection.models['User'] ?? connection.model('User', userSchema);
+export async function prepareUsers(connection: Connection): Promise<void> {
+  await createMissing(connection, 'User', userSchema);
 }
 
 /** Spelling that ignores case, as the first server's database compared names. */

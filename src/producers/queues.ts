@@ -20,7 +20,10 @@ export interface OpenQueues {
 export function openQueues(redis: Redis, prefix: string): OpenQueues {
   const queues = new Map(
     queueContracts.map((contract) => {
-      const queue = new Queue(contract.name, { connection: redis, prefix: queuePrefix(prefix, contract.name) });
+      const queue = new Queue(contract.name, {
+        connection: redis,
+        prefix: queuePrefix(prefix, contract.name),
+      });
       // Failed commands reject where they are awaited, and the connection logs its own outages.
       queue.on('error', () => undefined);
       return [contract.name, queue];

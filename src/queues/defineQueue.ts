@@ -45,7 +45,9 @@ export interface QueueContract<Jobs extends Record<string, JobContract> = Record
 
 export type JobName<Queue extends QueueContract> = Extract<keyof Queue['jobs'], string>;
 
-export type Payload<Queue extends QueueContract, Name extends JobName<Queue>> = z.infer<Queue['jobs'][Name]['payload']>;
+export type Payload<Queue extends QueueContract, Name extends JobName<Queue>> = z.infer<
+  Queue['jobs'][Name]['payload']
+>;
 
 /** Keeps the schema's type with its contract. */
 export function defineJob<Schema extends z.ZodType>(contract: JobContract<Schema>): JobContract<Schema> {
@@ -53,7 +55,9 @@ export function defineJob<Schema extends z.ZodType>(contract: JobContract<Schema
 }
 
 /** Keeps the names and payloads of the jobs with their queue. */
-export function defineQueue<Jobs extends Record<string, JobContract>>(contract: QueueContract<Jobs>): QueueContract<Jobs> {
+export function defineQueue<Jobs extends Record<string, JobContract>>(
+  contract: QueueContract<Jobs>,
+): QueueContract<Jobs> {
   return contract;
 }
 

@@ -44,7 +44,12 @@ export function usable(connection: Connection): Connection {
 }
 
 /** Mongoose gives up when the first connection fails; from the second on the driver reconnects by itself. */
-async function keepOpening(connection: Connection, url: string, role: MongoRole, logger: Logger): Promise<void> {
+async function keepOpening(
+  connection: Connection,
+  url: string,
+  role: MongoRole,
+  logger: Logger,
+): Promise<void> {
   let closed = false;
   connection.once('close', () => {
     closed = true;
@@ -62,7 +67,10 @@ async function keepOpening(connection: Connection, url: string, role: MongoRole,
         autoCreate: false,
         maxPoolSize: 20,
         ...(role === 'web'
-          ? { socketTimeoutMS: WEB_OPERATION_TIMEOUT_MILLISECONDS, waitQueueTimeoutMS: WEB_OPERATION_TIMEOUT_MILLISECONDS }
+          ? {
+              socketTimeoutMS: WEB_OPERATION_TIMEOUT_MILLISECONDS,
+              waitQueueTimeoutMS: WEB_OPERATION_TIMEOUT_MILLISECONDS,
+            }
           : { socketTimeoutMS: WORKER_SOCKET_TIMEOUT_MILLISECONDS }),
       });
       return;

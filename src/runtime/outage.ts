@@ -2,8 +2,9 @@
  * Tells an outage of Redis or MongoDB from every other failure. An outage postpones jobs and answers 503; it is nobody's
  * fault and burns no attempts.
  */
-import { mongo } from 'mongoose';
+
 import { ReplyError } from 'ioredis';
+import { mongo } from 'mongoose';
 
 /** A store is away or overloaded; the caller should come back in a moment. */
 export class ServiceUnavailableError extends Error {
@@ -28,7 +29,8 @@ export async function withRedis<T>(call: () => Promise<T>): Promise<T> {
     return await call();
   } catch (error) {
     if (error instanceof ServiceUnavailableError) throw error;
-    if (error instanceof Error && error instanceof ReplyError && !REDIS_NOT_SERVING.has(replyCode(error))) throw error;
+    if (error instanceof Error && error instanceof ReplyError && !REDIS_NOT_SERVING.has(replyCode(error)))
+      throw error;
     throw new ServiceUnavailableError('Redis is not available; try again in a moment', 2, { cause: error });
   }
 }

@@ -30,6 +30,10 @@ export function formatMicros(micros: bigint | number, leastDecimals = 0): string
   const exact = BigInt(micros);
   const size = exact < 0n ? -exact : exact;
   const whole = (size / SCALE).toString();
-  const fraction = (size % SCALE).toString().padStart(DECIMALS, '0').replace(/0+$/, '').padEnd(leastDecimals, '0');
+  const fraction = (size % SCALE)
+    .toString()
+    .padStart(DECIMALS, '0')
+    .replace(/0+$/, '')
+    .padEnd(leastDecimals, '0');
   return `${exact < 0n ? '-' : ''}${whole}${fraction === '' ? '' : `.${fraction}`}`;
 }

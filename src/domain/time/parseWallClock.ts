@@ -1,7 +1,6 @@
 import type { BusinessCalendar, WallClock } from './businessCalendar.ts';
 
-const TIMESTAMP =
-  /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?$/;
+const TIMESTAMP = /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?$/;
 const DAY_TEXT = /^(\d{4})-(\d{2})-(\d{2})$/;
 
 /**
@@ -26,7 +25,9 @@ export function parseTimestamp(text: string, calendar: BusinessCalendar): number
   if (offset === undefined) return calendar.instantOf(wall);
   const minutes = offsetMinutes(offset);
   if (minutes === undefined) return undefined;
-  return Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second) - minutes * 60_000;
+  return (
+    Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second) - minutes * 60_000
+  );
 }
 
 /**
@@ -37,7 +38,14 @@ export function parseTimestamp(text: string, calendar: BusinessCalendar): number
 export function parseDay(text: string, calendar: BusinessCalendar): number | undefined {
   const match = DAY_TEXT.exec(text);
   if (!match) return undefined;
-  const wall = { year: Number(match[1]), month: Number(match[2]), day: Number(match[3]), hour: 0, minute: 0, second: 0 };
+  const wall = {
+    year: Number(match[1]),
+    month: Number(match[2]),
+    day: Number(match[3]),
+    hour: 0,
+    minute: 0,
+    second: 0,
+  };
   return isReal(wall) ? calendar.instantOf(wall) : undefined;
 }
 

@@ -34,7 +34,10 @@ export function groupPending(events: readonly UsageEvent[], calendar: BusinessCa
       user_id: first.user_id,
       representative: first.record_id,
       hours: sumIntoBuckets(group, 'hour', calendar),
-      oldest_received_at: group.reduce((oldest, event) => Math.min(oldest, event.received_at), first.received_at),
+      oldest_received_at: group.reduce(
+        (oldest, event) => Math.min(oldest, event.received_at),
+        first.received_at,
+      ),
     };
   });
 }
@@ -59,7 +62,10 @@ export function encodePendingGroup(group: PendingGroup): string {
   ]);
 }
 
-const integerText = z.string().regex(/^-?\d+$/).transform(BigInt);
+const integerText = z
+  .string()
+  .regex(/^-?\d+$/)
+  .transform(BigInt);
 const encodedHour = z.tuple([
   z.number(),
   integerText,

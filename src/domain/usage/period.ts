@@ -54,7 +54,12 @@ function customPeriod(from: string, to: string, calendar: BusinessCalendar): Sta
   if (first === undefined || last === undefined) return { refused: 'Invalid date format: use YYYY-MM-DD' };
   if (first > last) return { refused: 'Invalid date range: date_from must be before date_to' };
   return {
-    filter: { period: 'custom', date_from: from, date_to: to, description: `Custom Range (${from} to ${to})` },
+    filter: {
+      period: 'custom',
+      date_from: from,
+      date_to: to,
+      description: `Custom Range (${from} to ${to})`,
+    },
     range: { first, end: calendar.addDays(last, 1) },
   };
 }

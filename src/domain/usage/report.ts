@@ -71,7 +71,8 @@ export function readReport(
   const totalCost = readCost(fields['total_cost'], imageCost + videoCost);
   if (totalCost === undefined || !Number.isSafeInteger(totalCost)) return invalidValue('total_cost');
   const timestamp = fieldText(fields['timestamp']);
-  const at = timestamp === undefined ? wholeSecond(receivedAt) : timestamp && parseTimestamp(timestamp, calendar);
+  const at =
+    timestamp === undefined ? wholeSecond(receivedAt) : timestamp && parseTimestamp(timestamp, calendar);
   if (typeof at !== 'number') return { refused: 'Invalid timestamp' };
   const eventId = fieldText(fields['event_id']);
   if (eventId === null || (eventId !== undefined && !isEventId(eventId))) return invalidValue('event_id');

@@ -109,7 +109,13 @@ interface MutableBucket {
   last_received_at: number;
 }
 
-const AMOUNTS = ['image_count', 'image_cost', 'video_count', 'video_cost', 'total_cost'] as const satisfies readonly (keyof UsageAmounts)[];
+const AMOUNTS = [
+  'image_count',
+  'image_cost',
+  'video_count',
+  'video_cost',
+  'total_cost',
+] as const satisfies readonly (keyof UsageAmounts)[];
 
 function firstOf(event: UsageEvent, unit: CalendarUnit, start: number): MutableBucket {
   return {

@@ -1,0 +1,15 @@
+import type { Connection } from 'mongoose';
+import { prepareCounters } from './counters.ts';
+import { prepareUsage } from './usage.ts';
+import { prepareUsageRelay } from './usageRelay.ts';
+import { prepareUsers } from './users.ts';
+
+/**
+ * Makes every collection and index that is missing. Repeating it, also from several processes at once, changes nothing.
+ */
+export async function prepareCollections(connection: Connection): Promise<void> {
+  await prepareCounters(connection);
+  await prepareUsers(connection);
+  await prepareUsage(connection);
+  await prepareUsageRelay(connection);
+}

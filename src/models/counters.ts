@@ -1,0 +1,31 @@
+import { type Connection, Schema } from 'mongoose';
+import { usable } from '../runtime/mongo.ts';
+import { createMissing } from './createMissing.ts';
+
+const counterSchema = new Schema(
+  { _id: { type: String, required: true }, next: { type: Number, required: true } },
+  { collection: 'counters', versionKey: false, strict: 'throw' },
+);
+
+interface CounterDocument {
+  _id: string;
+  next: number;
+}
+
+export async function prepareCounters(connection: Connection): Promise<void> {
+  await createMissing(connection, 'Counter', counterSchema);
+}
+
+/**
+ * Takes `size` consecutive numbers for good: nobody gets them again, whatever becomes of the caller or of Redis.
+ *
+ * @returns the first of them; a counter starts at 1
+ * @throws ServiceUnavailableError when MongoDB is away
+ */
+export async function takeNumbers(connection: Connection, counter: string, size: number): Promise<number> {
+  const after = await usable(connection)
+    .collection<CounterDocument>('counters')
+    .findOneAndUpdate({ _id: counter }, { $inc: { next: size } }, { upsert: true, returnDocument: 'after' });
+  if (!after) throw new Error(`The counter ${counter} gave no number`);
+  return after.next - size + 1;
+}

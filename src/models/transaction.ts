@@ -1,0 +1,37 @@
+import { type ClientSession, type Connection, mongo } from 'mongoose';
+import { usable } from '../runtime/mongo.ts';
+
+const DUPLICATE_KEY = 11_000;
+/** Two transactions that make the same document collide once; the second then finds it. */
+const MOST_COLLISIONS = 5;
+
+/**
+ * Runs the steps in one transaction: all of them or none. They may run several times (after a conflict with another
+ * transaction, or a collision on a unique key) and must do nothing that a repeat would do twice.
+ *
+ * @throws ServiceUnavailableError when MongoDB is away
+ */
+export async function inTransaction<T>(
+  connection: Connection,
+  steps: (session: ClientSession) => Promise<T>,
+): Promise<T> {
+  for (let collisions = 0; ; collisions++) {
+    try {
+      return await usable(connection)
+        .getClient()
+        .withSession((session) =>
+          session.withTransaction(() => steps(session), {
+            readConcern: { level: 'snapshot' },
+            writeConcern: { w: 'majority', journal: true },
+            readPreference: 'primary',
+          }),
+        );
+    } catch (error) {
+      if (!isDuplicateKey(error) || collisions === MOST_COLLISIONS) throw error;
+    }
+  }
+}
+
+export function isDuplicateKey(error: unknown): boolean {
+  return error instanceof mongo.MongoServerError && error.code === DUPLICATE_KEY;
+}

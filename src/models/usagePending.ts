@@ -1,0 +1,278 @@
+import type { ChainableCommander, Redis } from 'ioredis';
+import type { BusinessCalendar } from '../domain/time/businessCalendar.ts';
+import { eventKey } from '../domain/usage/eventKey.ts';
+import {
+  decodePendingGroup,
+  encodePendingGroup,
+  groupPending,
+  type PendingGroup,
+} from '../domain/usage/pending.ts';
+import type { UsageEvent } from '../domain/usage/report.ts';
+import { usageEventSchema } from '../queues/usage.ts';
+import { ServiceUnavailableError, withRedis } from '../runtime/outage.ts';
+
+/** Events that share a job of the queue. */
+export interface TrackedJob {
+  readonly jobId: string;
+  readonly events: readonly UsageEvent[];
+}
+
+/**
+ * What is known in Redis about accepted events that are not in MongoDB yet, so that totals count them, records are
+ * found, and a repeated event id is recognised. It stands beside the queue and may only ever say too much: an entry is
+ * written with its job and taken away after the row is stored, and whoever reads it leaves out what is stored already.
+ */
+export class UsagePending {
+  readonly #redis: Redis;
+  readonly #calendar: BusinessCalendar;
+  /** Sorted by its text, `user:representative:sums`, so that one user's groups lie side by side. */
+  readonly #groups: string;
+  /** Runs of consecutive record ids, `first-last@job`, by their first id. */
+  readonly #ranges: string;
+  /** Event key to the event that was first to use it. */
+  readonly #claims: string;
+
+  /** @param prefix - of the usage queue's keys; all keys share its hash tag */
+  constructor(redis: Redis, prefix: string, calendar: BusinessCalendar) {
+    this.#redis = redis;
+    this.#calendar = calendar;
+    this.#groups = `${prefix}:pending-groups`;
+    this.#ranges = `${prefix}:pending-records`;
+    this.#claims = `${prefix}:event-claims`;
+  }
+
+  /**
+   * Refuses before anything is sent: BullMQ waits for a connection that was never there yet, and a report that is queued
+   * after its sender was told to come back would be counted twice.
+   *
+   * @throws ServiceUnavailableError when there is no connection to Redis now
+   */
+  requireConnection(): void {
+    if (this.#redis.status !== 'ready') {
+      throw new ServiceUnavailableError('Redis is not available; try again in a moment', 2);
+    }
+  }
+
+  /**
+   * Arguments of `TRACK_COMMAND`, which makes the jobs' events known. It runs in the transaction that adds the jobs,
+   * and answers with the number of runs of records that wait in all.
+   */
+  trackArguments(jobs: readonly TrackedJob[]): (string | number)[] {
+    const groups = jobs.flatMap((job) => this.#groupMembers(job.events));
+    const ranges = jobs.flatMap(rangeMembers).flatMap((range) => [range.first, range.member]);
+    return [this.#groups, this.#ranges, groups.length, ...groups, ...ranges];
+  }
+
+  /** Forgets a job's events, which are stored by now. Claims that belong to other records stay. */
+  settle(job: TrackedJob): Promise<void> {
+    return withRedis(async () => {
+      const pipeline: ChainableCommander = this.#redis
+        .pipeline()
+        .zrem(this.#groups, ...this.#groupMembers(job.events))
+        .zrem(this.#ranges, ...rangeMembers(job).map((range) => range.member));
+      const claims = claimArguments(job.events);
+      if (claims.length > 0) pipeline.eval(RELEASE_CLAIMS, '1', this.#claims, ...claims);
+      const replies = await pipeline.exec();
+      replies?.forEach((_, index) => {
+        successOf(replies, index);
+      });
+    });
+  }
+
+  /** What waits for one user. Read it before the totals in MongoDB, and leave out the groups that are stored there. */
+  ofUser(userId: number): Promise<PendingGroup[]> {
+    return withRedis(async () => {
+      // ';' follows ':' in ASCII, so the range ends behind the last group of this user.
+      const members = await this.#redis.zrangebylex(this.#groups, `[${userId}:`, `(${userId};`);
+      return members.map(decodeGroupMember);
+    });
+  }
+
+  /** What waits for everybody. */
+  ofEverybody(): Promise<PendingGroup[]> {
+    return withRedis(async () => (await this.#redis.zrange(this.#groups, '0', '-1')).map(decodeGroupMember));
+  }
+
+  /** The job that may hold a record which is not stored yet. */
+  async jobsOfRecord(recordId: number): Promise<string[]> {
+    const members = await withRedis(() =>
+      // Repeats of one event queue the same record more than once; a handful is looked at.
+      this.#redis.zrevrangebyscore(this.#ranges, recordId, '-inf', 'LIMIT', 0, 5),
+    );
+    return members.flatMap((member) => {
+      const range = decodeRangeMember(member);
+      return range.last >= recordId ? range.jobId : [];
+    });
+  }
+
+  /** How many runs of records wait, a bound of the number of waiting jobs. */
+  backlog(): Promise<number> {
+    return withRedis(() => this.#redis.zcard(this.#ranges));
+  }
+
+  /**
+   * Claims the events' keys, each for the first that asks.
+   *
+   * @returns for each event the one that holds its key: itself, or the earlier one
+   */
+  claim(events: readonly UsageEvent[]): Promise<UsageEvent[]> {
+    return withRedis(async () => {
+      const fields = events.flatMap((event) => [
+        requiredKey(event),
+        `${event.record_id}|${JSON.stringify(event)}`,
+      ]);
+      const holders: unknown = await this.#redis.eval(CLAIM, 1, this.#claims, ...fields);
+      if (!Array.isArray(holders)) throw new Error('The claim script did not answer with a list');
+      return events.map((event, index) => {
+        const holder: unknown = holders[index];
+        return typeof holder === 'string' && holder !== '' ? decodeClaim(holder) : event;
+      });
+    });
+  }
+
+  /** Gives up claims that turned out to be of events that are stored already. */
+  async release(events: readonly UsageEvent[]): Promise<void> {
+    const claims = claimArguments(events);
+    if (claims.length > 0)
+      await withRedis(() => this.#redis.eval(RELEASE_CLAIMS, 1, this.#claims, ...claims));
+  }
+
+  /** A page of all claims, for the sweep. The cursor is `0` at the beginning and at the end. */
+  async scanClaims(cursor: string): Promise<{ cursor: string; events: UsageEvent[] }> {
+    const [next, fields] = await withRedis(() => this.#redis.hscan(this.#claims, cursor, 'COUNT', 500));
+    return { cursor: next, events: fields.filter((_, index) => index % 2 === 1).map(decodeClaim) };
+  }
+
+  /** A page of all runs of records, for the sweep. */
+  async scanRanges(
+    cursor: string,
+  ): Promise<{ cursor: string; ranges: (RecordRange & { member: string })[] }> {
+    const [next, pairs] = await withRedis(() => this.#redis.zscan(this.#ranges, cursor, 'COUNT', 500));
+    const members = pairs.filter((_, index) => index % 2 === 0);
+    return { cursor: next, ranges: members.map((member) => ({ member, ...decodeRangeMember(member) })) };
+  }
+
+  /** Forgets whatever is known of a job, also when its events cannot be read any more. Looks at everything that waits. */
+  async forgetJob(jobId: string): Promise<void> {
+    const members = await withRedis(() => this.#redis.zrange(this.#ranges, '0', '-1'));
+    const ranges = members.filter((member) => decodeRangeMember(member).jobId === jobId);
+    const runs = ranges.map(decodeRangeMember);
+    const groups = (await this.ofEverybody()).filter((group) =>
+      runs.some((run) => run.first <= group.representative && group.representative <= run.last),
+    );
+    await this.forget({ ranges, groups });
+  }
+
+  /** Forgets runs and groups that the sweep found to be of nobody's concern any more. */
+  async forget(members: {
+    readonly ranges: readonly string[];
+    readonly groups: readonly PendingGroup[];
+  }): Promise<void> {
+    const groups = members.groups.map(groupMember);
+    await withRedis(async () => {
+      if (groups.length > 0) await this.#redis.zrem(this.#groups, ...groups);
+      if (members.ranges.length > 0) await this.#redis.zrem(this.#ranges, ...members.ranges);
+    });
+  }
+
+  #groupMembers(events: readonly UsageEvent[]): string[] {
+    return groupPending(events, this.#calendar).map(groupMember);
+  }
+}
+
+/** Registered on the connection of whoever adds usage jobs. */
+export const TRACK_COMMAND = {
+  name: 'trackUsageJobs',
+  definition: {
+    numberOfKeys: 2,
+    lua: `
+local groups = tonumber(ARGV[1])
+for i = 2, groups + 1 do redis.call('ZADD', KEYS[1], 0, ARGV[i]) end
+for i = groups + 2, #ARGV, 2 do redis.call('ZADD', KEYS[2], ARGV[i], ARGV[i + 1]) end
+return redis.call('ZCARD', KEYS[2])`,
+  },
+} as const;
+
+/** Gives each key to the first that asks; answers with the holder's text, or an empty one for a fresh claim. */
+const CLAIM = `
+local holders = {}
+for i = 1, #ARGV, 2 do
+  local holder = redis.call('HGET', KEYS[1], ARGV[i])
+  if not holder then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+  holders[#holders + 1] = holder or ''
+end
+return holders`;
+
+/** Takes claims away, but only from the record that holds them. */
+const RELEASE_CLAIMS = `
+for i = 1, #ARGV, 2 do
+  local holder = redis.call('HGET', KEYS[1], ARGV[i])
+  if holder and string.match(holder, '^(%d+)|') == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
+end
+return 1`;
+
+/** Consecutive record ids within one job. */
+export interface RecordRange {
+  readonly first: number;
+  readonly last: number;
+  readonly jobId: string;
+}
+
+function groupMember(group: PendingGroup): string {
+  return `${group.user_id}:${group.representative}:${encodePendingGroup(group)}`;
+}
+
+function decodeGroupMember(member: string): PendingGroup {
+  const userEnd = member.indexOf(':');
+  const representativeEnd = member.indexOf(':', userEnd + 1);
+  return decodePendingGroup(
+    Number(member.slice(0, userEnd)),
+    Number(member.slice(userEnd + 1, representativeEnd)),
+    member.slice(representativeEnd + 1),
+  );
+}
+
+function rangeMembers(job: TrackedJob): { first: number; member: string }[] {
+  const ids = job.events.map((event) => event.record_id).sort((left, right) => left - right);
+  const runs: { first: number; last: number }[] = [];
+  for (const id of ids) {
+    const run = runs.at(-1);
+    if (run && id <= run.last + 1) run.last = id;
+    else runs.push({ first: id, last: id });
+  }
+  return runs.map((run) => ({ first: run.first, member: `${run.first}-${run.last}@${job.jobId}` }));
+}
+
+function decodeRangeMember(member: string): RecordRange {
+  const dash = member.indexOf('-');
+  const at = member.indexOf('@');
+  return {
+    first: Number(member.slice(0, dash)),
+    last: Number(member.slice(dash + 1, at)),
+    jobId: member.slice(at + 1),
+  };
+}
+
+function claimArguments(events: readonly UsageEvent[]): string[] {
+  return events.flatMap((event) => {
+    const key = eventKey(event);
+    return key === undefined ? [] : [key, String(event.record_id)];
+  });
+}
+
+function decodeClaim(text: string): UsageEvent {
+  return usageEventSchema.parse(JSON.parse(text.slice(text.indexOf('|') + 1)));
+}
+
+function requiredKey(event: UsageEvent): string {
+  const key = eventKey(event);
+  if (key === undefined) throw new Error(`Record ${event.record_id} has no event key to claim`);
+  return key;
+}
+
+function successOf(replies: [error: Error | null, result: unknown][] | null, index: number): unknown {
+  const reply = replies?.[index];
+  if (!reply) throw new Error('Redis dropped a pipeline');
+  if (reply[0]) throw reply[0];
+  return reply[1];
+}

@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import { Job, type Queue } from 'bullmq';
+import type { UsageEvent } from '../../domain/usage/report.ts';
+import { TRACK_COMMAND, type TrackedJob, type UsagePending } from '../../models/usagePending.ts';
+import type { JobEnvelope, Payload } from '../../queues/defineQueue.ts';
+import { LARGEST_USAGE_JOB, usageQueue } from '../../queues/usage.ts';
+import { withRedis } from '../../runtime/outage.ts';
+import { jobOptions } from '../jobOptions.ts';
+
+const JOB = 'store-reports';
+const options = jobOptions(usageQueue, JOB);
+
+// Unique over all processes and restarts. Never built from a record id: a job that is there already swallows a second
+// one with its id, and with it the events that only the second one carries.
+const processTag = randomBytes(6).toString('hex');
+let jobCount = 0;
+
+/**
+ * Puts the events into the queue, up to a hundred in one job, and makes them known as pending: one transaction, all of
+ * it or nothing.
+ *
+ * @returns how many runs of records wait in all
+ * @throws ServiceUnavailableError when Redis is away; if it went away while answering, the events may be queued
+ */
+export function enqueueEvents(
+  queue: Queue,
+  pending: UsagePending,
+  events: readonly UsageEvent[],
+  requestIds: readonly string[],
+): Promise<number> {
+  return withRedis(async () => {
+    const client = await queue.backend.client;
+    client.defineCommand(TRACK_COMMAND.name, TRACK_COMMAND.definition);
+    const transaction = client.multi();
+    const jobs = cutIntoJobs(events);
+    for (const { jobId, events: jobEvents } of jobs) {
+      const data: JobEnvelope<Payload<typeof usageQueue, typeof JOB>> = {
+        payload: { events: [...jobEvents] },
+        request_ids: requestIds,
+      };
+      const job = new Job(queue, JOB, data, options, jobId);
+      // What `queue.addBulk` does with a pipeline; it only queues the command here, `exec` sends and answers.
+      void queue.backend.addJobToTransaction(transaction, job.asJSON(), jobId);
+    }
+    transaction.runCommand(TRACK_COMMAND.name, pending.trackArguments(jobs));
+    return backlogOf(await transaction.exec());
+  });
+}
+
+function backlogOf(replies: [error: Error | null, result: unknown][] | null): number {
+  if (!replies) throw new Error('Redis dropped a transaction');
+  for (const [error] of replies) if (error) throw error;
+  return Number(replies.at(-1)?.[1]);
+}
+
+function cutIntoJobs(events: readonly UsageEvent[]): TrackedJob[] {
+  const jobs: TrackedJob[] = [];
+  for (let start = 0; start < events.length; start += LARGEST_USAGE_JOB) {
+    jobs.push({
+      jobId: `reports-${processTag}-${(++jobCount).toString(36)}`,
+      events: events.slice(start, start + LARGEST_USAGE_JOB),
+    });
+  }
+  return jobs;
+}

@@ -1,0 +1,164 @@
+import type { Queue } from 'bullmq';
+import type { Connection } from 'mongoose';
+import { eventKey } from '../../domain/usage/eventKey.ts';
+import { saysTheSame, type UsageEvent, type UsageReport } from '../../domain/usage/report.ts';
+import { findRecordsByEventKey } from '../../models/usage.ts';
+import type { UsagePending } from '../../models/usagePending.ts';
+import { Coalescer } from '../../runtime/coalescer.ts';
+import { ServiceUnavailableError } from '../../runtime/outage.ts';
+import { enqueueEvents } from './enqueueEvents.ts';
+import { RecordIds } from './recordIds.ts';
+
+/** A checked report of a known user, on its way in. */
+export interface Submission extends UsageReport {
+  readonly user_id: number;
+  readonly received_at: number;
+  readonly voids?: number | undefined;
+}
+
+/** What became of a submission. `event` is the one that counts: a duplicate and a conflict get the first one back. */
+export interface Recorded {
+  readonly kind: 'accepted' | 'duplicate' | 'conflict';
+  readonly event: UsageEvent;
+}
+
+/** A duplicate whose first is not stored yet is queued once more, see `#claim`. */
+interface Claimed extends Recorded {
+  readonly toQueue: boolean;
+}
+
+export interface UsageRecorderDependencies {
+  readonly queue: Queue;
+  readonly pending: UsagePending;
+  readonly connection: Connection;
+  /** Runs of records in Redis beyond which nothing more is taken. */
+  readonly backlogLimit: number;
+}
+
+interface Accepted {
+  readonly event: UsageEvent;
+  readonly requestId: string;
+}
+
+const LARGEST_WRITE = 1_000;
+const MOST_WAITING = 10_000;
+const BACKLOG_REFRESH_MILLISECONDS = 250;
+
+/**
+ * Takes reports in. A report is accepted once its job is safely in Redis; concurrent reports share jobs and round
+ * trips. A report with an id of its sender's is accepted once, ever: its key is claimed in Redis before it is queued,
+ * and the claim is given up only after the row, which holds the same key, is in MongoDB.
+ */
+export class UsageRecorder {
+  readonly #dependencies: UsageRecorderDependencies;
+  readonly #recordIds: RecordIds;
+  readonly #writes: Coalescer<Accepted, UsageEvent>;
+  #backlog = 0;
+  #backlogReadAt = 0;
+
+  constructor(dependencies: UsageRecorderDependencies) {
+    this.#dependencies = dependencies;
+    this.#recordIds = new RecordIds(dependencies.connection);
+    this.#writes = new Coalescer((accepted) => this.#writeShared(accepted), LARGEST_WRITE, MOST_WAITING);
+  }
+
+  /**
+   * Records one report.
+   *
+   * @throws ServiceUnavailableError when Redis or MongoDB is away, or too much waits already
+   * @throws CoalescerFullError when this process cannot keep up
+   */
+  async record(submission: Submission, requestId: string): Promise<Recorded> {
+    await this.#refuseWhenUnable();
+    const [event] = await this.#withIds([submission]);
+    if (!event) throw new Error('A submission got no record id');
+    if (eventKey(event) === undefined) {
+      return { kind: 'accepted', event: await this.#writes.add({ event, requestId }) };
+    }
+    const [recorded] = await this.#claim([event]);
+    if (!recorded) throw new Error('A submission got no outcome');
+    if (recorded.toQueue) await this.#writes.add({ event: recorded.event, requestId });
+    return recorded;
+  }
+
+  /**
+   * Records many reports of one request, all that are acceptable or, when it throws, possibly none.
+   *
+   * @returns an outcome for each submission, in order
+   * @throws ServiceUnavailableError as `record` does
+   */
+  async recordAll(submissions: readonly Submission[], requestId: string): Promise<Recorded[]> {
+    if (submissions.length === 0) return [];
+    await this.#refuseWhenUnable();
+    const events = await this.#withIds(submissions);
+    const keyed = events.filter((event) => eventKey(event) !== undefined);
+    const claimed = keyed.length > 0 ? await this.#claim(keyed) : [];
+    const outcomes = new Map(keyed.map((event, index) => [event, claimed[index]]));
+    const recorded = events.map(
+      (event): Claimed => outcomes.get(event) ?? { kind: 'accepted', event, toQueue: true },
+    );
+    const toQueue = new Map(
+      recorded.flatMap((outcome) =>
+        outcome.toQueue ? [[outcome.event.record_id, outcome.event] as const] : [],
+      ),
+    );
+    if (toQueue.size > 0) await this.#enqueue([...toQueue.values()], [requestId]);
+    return recorded;
+  }
+
+  async #withIds(submissions: readonly Submission[]): Promise<UsageEvent[]> {
+    const ids = await this.#recordIds.take(submissions.length);
+    return submissions.map((submission, index) => ({ record_id: ids[index] ?? 0, ...submission }));
+  }
+
+  /**
+   * Finds out who was first with each event key. A duplicate whose first is not stored yet is queued once more under the
+   * first one's record id, because the process that claimed it may have died before it queued it.
+   */
+  async #claim(events: readonly UsageEvent[]): Promise<Claimed[]> {
+    const holders = await this.#dependencies.pending.claim(events);
+    const fresh = events.filter((event, index) => holders[index]?.record_id === event.record_id);
+    const stored = await findRecordsByEventKey(
+      this.#dependencies.connection,
+      fresh.map((event) => eventKey(event) ?? ''),
+    );
+    await this.#dependencies.pending.release(fresh.filter((event) => stored.has(eventKey(event) ?? '')));
+    return events.map((event, index): Claimed => {
+      const storedFirst = stored.get(eventKey(event) ?? '');
+      const first = storedFirst ?? holders[index] ?? event;
+      if (first.record_id === event.record_id) return { kind: 'accepted', event, toQueue: true };
+      if (!saysTheSame(first, event)) return { kind: 'conflict', event: first, toQueue: false };
+      return { kind: 'duplicate', event: first, toQueue: storedFirst === undefined };
+    });
+  }
+
+  async #writeShared(accepted: readonly Accepted[]): Promise<UsageEvent[]> {
+    const requestIds = new Set(accepted.map((item) => item.requestId));
+    const events = accepted.map((item) => item.event);
+    await this.#enqueue(events, [...requestIds]);
+    return events;
+  }
+
+  async #enqueue(events: readonly UsageEvent[], requestIds: readonly string[]): Promise<void> {
+    const { queue, pending } = this.#dependencies;
+    this.#backlog = await enqueueEvents(queue, pending, events, requestIds);
+    this.#backlogReadAt = Date.now();
+  }
+
+  /** Every write tells how much waits; once that is too much there are no writes, and it is asked for now and then. */
+  async #refuseWhenUnable(): Promise<void> {
+    const { backlogLimit, pending } = this.#dependencies;
+    pending.requireConnection();
+    if (this.#backlog < backlogLimit) return;
+    if (Date.now() - this.#backlogReadAt > BACKLOG_REFRESH_MILLISECONDS) {
+      this.#backlogReadAt = Date.now();
+      this.#backlog = await pending.backlog();
+    }
+    if (this.#backlog >= backlogLimit) {
+      throw new ServiceUnavailableError(
+        'Too many reports are waiting to be stored; try again in a moment',
+        5,
+      );
+    }
+  }
+}

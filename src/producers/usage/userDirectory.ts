@@ -1,0 +1,43 @@
+import { LRUCache } from 'lru-cache';
+import type { Connection } from 'mongoose';
+import { chooseUser, findUsersByName, type User } from '../../models/users.ts';
+import { Coalescer } from '../../runtime/coalescer.ts';
+
+/** How long a change of a user may go unnoticed; `npm run users` waits this long before it calls a change done. */
+export const USER_CHANGE_DELAY_MILLISECONDS = 1_000;
+
+const MOST_CACHED_USERS = 50_000;
+const LONGEST_USER_NAME = 255;
+const LARGEST_LOOKUP = 1_000;
+
+/** Looks users up by name. Known ones are remembered for a moment; concurrent look-ups share one query. */
+export class UserDirectory {
+  readonly #known = new LRUCache<string, User>({
+    max: MOST_CACHED_USERS,
+    ttl: USER_CHANGE_DELAY_MILLISECONDS,
+  });
+  readonly #lookup: Coalescer<string, { user: User | undefined }>;
+
+  constructor(connection: Connection) {
+    this.#lookup = new Coalescer(
+      async (names) => {
+        const candidates = await findUsersByName(connection, names);
+        return names.map((name) => ({ user: chooseUser(name, candidates) }));
+      },
+      LARGEST_LOOKUP,
+      MOST_CACHED_USERS,
+    );
+  }
+
+  /** Whom the name means, at once when that is known. A user that is not there is never remembered. */
+  find(userName: string): User | undefined | Promise<User | undefined> {
+    return this.#known.get(userName) ?? this.#ask(userName);
+  }
+
+  async #ask(userName: string): Promise<User | undefined> {
+    if (userName.length > LONGEST_USER_NAME) return undefined;
+    const { user } = await this.#lookup.add(userName);
+    if (user) this.#known.set(userName, user);
+    return user;
+  }
+}

@@ -1,0 +1,66 @@
+import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
+import { prepareCollections } from '../models/collections.ts';
+import { openQueues } from '../producers/queues.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { connectMongo } from '../runtime/mongo.ts';
+import { connectRedis } from '../runtime/redis.ts';
+import { shutdownOnSignals } from '../runtime/shutdown.ts';
+import { untilStoresAnswer } from '../runtime/untilStoresAnswer.ts';
+import { chooseWorkers, UnknownQueueError } from './chooseWorkers.ts';
+import type { RunningWorker } from './startWorker.ts';
+import { workerEntries } from './workers.ts';
+
+/** Kept back from the drain, so that the connections can still be closed in order. */
+const CLOSING_SECONDS = 2;
+
+/** A worker process: `node src/workers/main.ts [queue or family …]`, all of them when none is named. */
+async function main(environment: Environment, names: readonly string[]): Promise<void> {
+  const logger = createLogger('worker', environment.LOG_LEVEL);
+  const redis = connectRedis(environment.REDIS_URL, 'worker', logger);
+  const connection = connectMongo(environment.MONGODB_URL, 'worker', logger);
+  const queues = openQueues(redis, environment.REDIS_PREFIX);
+  const running: RunningWorker[] = [];
+  const stopping = new AbortController();
+  const entries = chooseWorkers(
+    workerEntries({
+      environment,
+      connection,
+      queues,
+      redis,
+      logger,
+      untilStoresAnswer: (signal) => untilStoresAnswer(redis, connection, signal),
+    }),
+    names,
+  );
+
+  const drainMilliseconds = Math.max(1, environment.DRAIN_TIMEOUT_SECONDS - CLOSING_SECONDS) * 1_000;
+  shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
+    { name: 'start', run: () => stopping.abort() },
+    {
+      name: 'jobs',
+      run: async () => {
+        await Promise.all(running.map((worker) => worker.drain(drainMilliseconds)));
+      },
+    },
+    { name: 'queues', run: () => queues.close() },
+    { name: 'redis', run: () => redis.disconnect() },
+    { name: 'mongodb', run: () => connection.close() },
+  ]);
+
+  try {
+    await untilStoresAnswer(redis, connection, stopping.signal);
+  } catch {
+    return;
+  }
+  await prepareCollections(connection);
+  for (const entry of entries) running.push(entry.start());
+  logger.info({ queues: entries.map((entry) => entry.queue.name) }, 'The workers take jobs');
+}
+
+try {
+  await main(readEnvironment(), process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof InvalidEnvironmentError || error instanceof UnknownQueueError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
+}
