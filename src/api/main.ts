@@ -1,10 +1,19 @@
+import type { Redis } from 'ioredis';
+import type { Connection } from 'mongoose';
 import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
-import { openQueues } from '../producers/queues.ts';
+import { BusinessCalendar } from '../domain/time/businessCalendar.ts';
+import { UsagePending } from '../models/usagePending.ts';
+import { type OpenQueues, openQueues, queuePrefix } from '../producers/queues.ts';
+import { UsageRecorder } from '../producers/usage/recordUsage.ts';
+import { UserDirectory } from '../producers/usage/userDirectory.ts';
+import { usageQueue } from '../queues/usage.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { connectMongo } from '../runtime/mongo.ts';
 import { connectRedis } from '../runtime/redis.ts';
 import { shutdownOnSignals } from '../runtime/shutdown.ts';
 import { closeServer, listen, PortInUseError } from './listen.ts';
+import type { UsageRouteDependencies } from './routes/usage/dependencies.ts';
+import { usageRoutes } from './routes/usage.ts';
 import { createServer } from './server.ts';
 
 /** The web process: `node src/api/main.ts`. */
@@ -16,7 +25,7 @@ async function main(environment: Environment): Promise<void> {
 
   const server = createServer(
     { environment, logger, redis, mongo, queues, exampleSeller: 'demo.seller' },
-    [],
+    usageRoutes(usageDependencies(environment, redis, mongo, queues)),
   );
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
     { name: 'http server', run: () => closeServer(server) },
@@ -26,6 +35,26 @@ async function main(environment: Environment): Promise<void> {
   ]);
   const address = await listen(server, environment.HOST, environment.PORT);
   logger.info({ address }, 'The API listens');
+}
+
+function usageDependencies(
+  environment: Environment,
+  redis: Redis,
+  connection: Connection,
+  queues: OpenQueues,
+): UsageRouteDependencies {
+  const calendar = new BusinessCalendar(environment.BUSINESS_TIME_ZONE);
+  const pending = new UsagePending(redis, queuePrefix(environment.REDIS_PREFIX, usageQueue.name), calendar);
+  const queue = queues.of(usageQueue);
+  const backlogLimit = environment.USAGE_QUEUE_LIMIT;
+  return {
+    recorder: new UsageRecorder({ queue, pending, connection, backlogLimit }),
+    users: new UserDirectory(connection),
+    pending,
+    queue,
+    connection,
+    calendar,
+  };
 }
 
 try {

@@ -130,6 +130,12 @@ export class UsagePending {
     });
   }
 
+  /** The events that hold these keys now, in no order. Keys of stored events are not held any more. */
+  async holdersOf(keys: readonly string[]): Promise<UsageEvent[]> {
+    const holders = await withRedis(() => this.#redis.hmget(this.#claims, ...keys));
+    return holders.flatMap((holder) => (holder === null ? [] : decodeClaim(holder)));
+  }
+
   /** Gives up claims that turned out to be of events that are stored already. */
   async release(events: readonly UsageEvent[]): Promise<void> {
     const claims = claimArguments(events);

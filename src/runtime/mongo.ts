@@ -3,12 +3,12 @@ import mongoose, { type Connection } from 'mongoose';
 import type { Logger } from './logger.ts';
 import { ServiceUnavailableError } from './outage.ts';
 
-/** A web process answers people, so its operations end within 1.5 s; a worker has the time it needs. */
+/** A web process answers people, so its operations end within a second; a worker has the time it needs. */
 export type MongoRole = 'web' | 'worker';
 
 /** Longest search for a server that can write, so that an HTTP answer is possible within two seconds. */
-const SERVER_SELECTION_TIMEOUT_MILLISECONDS = 1_200;
-const WEB_OPERATION_TIMEOUT_MILLISECONDS = 1_500;
+const SERVER_SELECTION_TIMEOUT_MILLISECONDS = 800;
+const WEB_OPERATION_TIMEOUT_MILLISECONDS = 1_000;
 const WORKER_SOCKET_TIMEOUT_MILLISECONDS = 30_000;
 const RECONNECT_DELAY_MILLISECONDS = 500;
 

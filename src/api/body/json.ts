@@ -38,7 +38,7 @@ export function parseJsonObject(bytes: Buffer): Readonly<Record<string, unknown>
   return value;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

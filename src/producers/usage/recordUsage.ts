@@ -35,6 +35,16 @@ export interface UsageRecorderDependencies {
   readonly backlogLimit: number;
 }
 
+/** The request behind a submission. */
+export interface RecordingRequest {
+  readonly requestId: string;
+  /**
+   * `performance.now()` beyond which nothing is queued any more: the sender is being told to come back by then, and
+   * would send a report that was queued after all a second time.
+   */
+  readonly queueBefore: number;
+}
+
 interface Accepted {
   readonly event: UsageEvent;
   readonly requestId: string;
@@ -68,16 +78,16 @@ export class UsageRecorder {
    * @throws ServiceUnavailableError when Redis or MongoDB is away, or too much waits already
    * @throws CoalescerFullError when this process cannot keep up
    */
-  async record(submission: Submission, requestId: string): Promise<Recorded> {
+  async record(submission: Submission, request: RecordingRequest): Promise<Recorded> {
     await this.#refuseWhenUnable();
     const [event] = await this.#withIds([submission]);
     if (!event) throw new Error('A submission got no record id');
-    if (eventKey(event) === undefined) {
-      return { kind: 'accepted', event: await this.#writes.add({ event, requestId }) };
-    }
-    const [recorded] = await this.#claim([event]);
+    const [recorded] = eventKey(event) === undefined ? [accepted(event)] : await this.#claim([event]);
     if (!recorded) throw new Error('A submission got no outcome');
-    if (recorded.toQueue) await this.#writes.add({ event: recorded.event, requestId });
+    if (recorded.toQueue) {
+      refuseLate(request);
+      await this.#writes.add({ event: recorded.event, requestId: request.requestId });
+    }
     return recorded;
   }
 
@@ -87,22 +97,23 @@ export class UsageRecorder {
    * @returns an outcome for each submission, in order
    * @throws ServiceUnavailableError as `record` does
    */
-  async recordAll(submissions: readonly Submission[], requestId: string): Promise<Recorded[]> {
+  async recordAll(submissions: readonly Submission[], request: RecordingRequest): Promise<Recorded[]> {
     if (submissions.length === 0) return [];
     await this.#refuseWhenUnable();
     const events = await this.#withIds(submissions);
     const keyed = events.filter((event) => eventKey(event) !== undefined);
     const claimed = keyed.length > 0 ? await this.#claim(keyed) : [];
     const outcomes = new Map(keyed.map((event, index) => [event, claimed[index]]));
-    const recorded = events.map(
-      (event): Claimed => outcomes.get(event) ?? { kind: 'accepted', event, toQueue: true },
-    );
+    const recorded = events.map((event) => outcomes.get(event) ?? accepted(event));
     const toQueue = new Map(
       recorded.flatMap((outcome) =>
         outcome.toQueue ? [[outcome.event.record_id, outcome.event] as const] : [],
       ),
     );
-    if (toQueue.size > 0) await this.#enqueue([...toQueue.values()], [requestId]);
+    if (toQueue.size > 0) {
+      refuseLate(request);
+      await this.#enqueue([...toQueue.values()], [request.requestId]);
+    }
     return recorded;
   }
 
@@ -126,7 +137,7 @@ export class UsageRecorder {
     return events.map((event, index): Claimed => {
       const storedFirst = stored.get(eventKey(event) ?? '');
       const first = storedFirst ?? holders[index] ?? event;
-      if (first.record_id === event.record_id) return { kind: 'accepted', event, toQueue: true };
+      if (first.record_id === event.record_id) return accepted(event);
       if (!saysTheSame(first, event)) return { kind: 'conflict', event: first, toQueue: false };
       return { kind: 'duplicate', event: first, toQueue: storedFirst === undefined };
     });
@@ -160,5 +171,15 @@ export class UsageRecorder {
         5,
       );
     }
+  }
+}
+
+function accepted(event: UsageEvent): Claimed {
+  return { kind: 'accepted', event, toQueue: true };
+}
+
+function refuseLate(request: RecordingRequest): void {
+  if (performance.now() > request.queueBefore) {
+    throw new ServiceUnavailableError('The report could not be taken in time; try again in a moment', 2);
   }
 }

@@ -1,0 +1,16 @@
+import type { Queue } from 'bullmq';
+import type { Connection } from 'mongoose';
+import type { BusinessCalendar } from '../../../domain/time/businessCalendar.ts';
+import type { UsagePending } from '../../../models/usagePending.ts';
+import type { UsageRecorder } from '../../../producers/usage/recordUsage.ts';
+import type { UserDirectory } from '../../../producers/usage/userDirectory.ts';
+
+/** What the usage routes work with. */
+export interface UsageRouteDependencies {
+  readonly recorder: UsageRecorder;
+  readonly users: UserDirectory;
+  readonly pending: UsagePending;
+  readonly queue: Queue;
+  readonly connection: Connection;
+  readonly calendar: BusinessCalendar;
+}
