@@ -15,6 +15,7 @@ const LOCK = join(ROOT, '.cache/install.lock');
 const LOCK_BEAT_MS = 1_000;
 const LOCK_STALE_MS = 10_000;
 const OLDEST_NODE = 20;
+const QUIET = ['--loglevel=error', '--no-audit', '--no-fund', '--no-update-notifier', '--no-progress'];
 
 await main();
 
@@ -68,12 +69,13 @@ function pinnedRuntime() {
 async function installPackages() {
   say('Installing packages, about half a minute …');
   const began = Date.now();
-  const quiet = ['--loglevel=error', '--no-audit', '--no-fund', '--no-update-notifier', '--no-progress'];
-  const patience = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000'];
+  // One small question first: without a network an install would try for minutes.
+  const question = await runNpm(['view', 'node', 'version', '--fetch-retries=1', ...QUIET]);
+  if (question.code !== 0) failInstall(question.output);
   // npm's own record of what it installed: without it npm looks at what is really there.
   rmSync(join(MODULES, '.package-lock.json'), { force: true });
   // Not `npm ci`: it refuses a lock file that lacks a build for some other system, which a registry mirror may not carry.
-  const { code, output } = await runNpm(['install', '--no-save', ...quiet, ...patience]);
+  const { code, output } = await runNpm(['install', '--no-save', ...QUIET]);
   if (code !== 0) failInstall(output);
   if (!isComplete())
     fail('package.json and package-lock.json disagree: run `npm install` and commit package-lock.json.');
@@ -83,8 +85,7 @@ async function installPackages() {
 /** The package `node` gets its binary by an install script of its own, which npm may have been told to skip. */
 async function repairRuntime() {
   say(`Fetching Node ${pinnedRuntime()} …`);
-  const script = join(MODULES, 'node/installArchSpecificPackage.js');
-  const { output } = await run(process.execPath, [script], join(MODULES, 'node'));
+  const { output } = await runNpm(['rebuild', 'node', '--ignore-scripts=false', ...QUIET]);
   if (!hasRuntime()) {
     say(output);
     fail(`Node ${pinnedRuntime()} could not be installed into ${BIN}. Remove node_modules and try again.`);
