@@ -47,7 +47,7 @@ export class BusinessCalendar {
     const local = instant + offset;
     switch (unit) {
       case 'hour':
-        return floorTo(local, HOUR) - offset;
+        return this.#firstWithOffset(offset, floorTo(local, HOUR) - offset);
       case 'day':
         return this.#fromLocal(floorTo(local, DAY));
       case 'month': {
@@ -88,6 +88,16 @@ export class BusinessCalendar {
     return MONTH_NAME.format(instant + this.#offset(instant));
   }
 
+  /**
+   * Where the clocks change within an hour (by half an hour on Lord Howe Island), the part behind the change is an
+   * hour of its own and starts with it.
+   */
+  #firstWithOffset(offset: number, from: number): number {
+    let start = from;
+    while (this.#offset(start) !== offset) start = floorTo(start, OFFSET_SLOT) + OFFSET_SLOT;
+    return start;
+  }
+
   #fromLocal(local: number): number {
     // The offset on either side of a change differs; the earlier instant that reads as this wall clock is the one.
     const before = this.#offset(local - DAY);
@@ -102,7 +112,8 @@ export class BusinessCalendar {
     let offset = this.#offsets.get(slot);
     if (offset === undefined) {
       if (this.#offsets.size >= OFFSET_CACHE_LIMIT) this.#offsets.clear();
-      offset = tzOffset(this.timeZone, new Date(slot * OFFSET_SLOT)) * MINUTE;
+      // Local times of the nineteenth century have seconds, which come as fractions of a minute.
+      offset = Math.round(tzOffset(this.timeZone, new Date(slot * OFFSET_SLOT)) * MINUTE);
       this.#offsets.set(slot, offset);
     }
     return offset;

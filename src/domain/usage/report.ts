@@ -44,7 +44,7 @@ const LONGEST_EVENT_ID = 200;
 
 /** The trimmed user name; missing and blank are the same. */
 export function readUserName(fields: ReportFields): string | RefusedField {
-  const text = fieldText(fields['userName']);
+  const text = fieldText(fields.userName);
   if (text === undefined) return { refused: 'userName is required' };
   if (text === null) return { refused: 'Invalid value for userName' };
   return text;
@@ -60,21 +60,21 @@ export function readReport(
   receivedAt: number,
   calendar: BusinessCalendar,
 ): UsageReport | RefusedField {
-  const imageCount = readCount(fields['image_count']);
+  const imageCount = readCount(fields.image_count);
   if (imageCount === undefined) return invalidValue('image_count');
-  const imageCost = readCost(fields['image_cost'], 0);
+  const imageCost = readCost(fields.image_cost, 0);
   if (imageCost === undefined) return invalidValue('image_cost');
-  const videoCount = readCount(fields['video_count']);
+  const videoCount = readCount(fields.video_count);
   if (videoCount === undefined) return invalidValue('video_count');
-  const videoCost = readCost(fields['video_cost'], 0);
+  const videoCost = readCost(fields.video_cost, 0);
   if (videoCost === undefined) return invalidValue('video_cost');
-  const totalCost = readCost(fields['total_cost'], imageCost + videoCost);
+  const totalCost = readCost(fields.total_cost, imageCost + videoCost);
   if (totalCost === undefined || !Number.isSafeInteger(totalCost)) return invalidValue('total_cost');
-  const timestamp = fieldText(fields['timestamp']);
+  const timestamp = fieldText(fields.timestamp);
   const at =
     timestamp === undefined ? wholeSecond(receivedAt) : timestamp && parseTimestamp(timestamp, calendar);
   if (typeof at !== 'number') return { refused: 'Invalid timestamp' };
-  const eventId = fieldText(fields['event_id']);
+  const eventId = fieldText(fields.event_id);
   if (eventId === null || (eventId !== undefined && !isEventId(eventId))) return invalidValue('event_id');
   return {
     image_count: imageCount,
