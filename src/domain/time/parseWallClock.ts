@@ -1,6 +1,9 @@
 import type { BusinessCalendar, WallClock } from './businessCalendar.ts';
 
 const TIMESTAMP = /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?$/;
+/** Moments whose year has four digits and is no special case of Date.UTC, on whatever wall clock they are read. */
+const EARLIEST = Date.UTC(100, 0, 2);
+const LATEST = Date.UTC(9999, 11, 31);
 const DAY_TEXT = /^(\d{4})-(\d{2})-(\d{2})$/;
 
 /**
@@ -25,9 +28,9 @@ export function parseTimestamp(text: string, calendar: BusinessCalendar): number
   if (offset === undefined) return calendar.instantOf(wall);
   const minutes = offsetMinutes(offset);
   if (minutes === undefined) return undefined;
-  return (
-    Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second) - minutes * 60_000
-  );
+  const instant =
+    Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second) - minutes * 60_000;
+  return instant >= EARLIEST && instant < LATEST ? instant : undefined;
 }
 
 /**
