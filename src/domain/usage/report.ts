@@ -88,9 +88,12 @@ export function readReport(
   };
 }
 
-/** An id of the sender's: 1 to 200 characters, none of them a control character. */
+/**
+ * An id of the sender's: 1 to 200 characters, none of them a control character or half a surrogate pair. The stores
+ * keep UTF-8, in which two different halves would read back as the same id.
+ */
 export function isEventId(text: string): boolean {
-  return text.length <= LONGEST_EVENT_ID && /^[^\p{Cc}]+$/u.test(text);
+  return text.length <= LONGEST_EVENT_ID && /^[^\p{Cc}\p{Cs}]+$/u.test(text);
 }
 
 /** Whether a repeat of an event id says the same as the first, on the fields as they were sent. */
