@@ -1,0 +1,63 @@
+import { type Environment, readEnvironment } from '../../config/env.ts';
+import { isPortFree, pickLoopbackPort } from '../../embedded/loopbackPort.ts';
+import type { Credentials } from './credentials.ts';
+
+/** Stands in for the address of a database that is still to be started, while the rest of the environment is checked. */
+const TO_BE_STARTED = { REDIS_URL: 'redis://127.0.0.1:1', MONGODB_URL: 'mongodb://127.0.0.1:1' };
+
+/** The port of the API is taken. */
+export class PortInUseError extends Error {
+  override name = 'PortInUseError';
+
+  constructor(port: number) {
+    super(`Port ${port} is in use by another process. Choose another one: PORT=${port + 1} npm start`);
+  }
+}
+
+/** What is known before anything is started. */
+export interface Settings {
+  environment: Environment;
+  /** The variables for the processes of the system; the addresses of embedded databases are added later. */
+  variables: NodeJS.ProcessEnv;
+  baseUrl: string;
+  /** Which databases have to be started, because no address is configured. */
+  embedRedis: boolean;
+  embedMongo: boolean;
+}
+
+/**
+ * Checks the environment and the port.
+ *
+ * @throws {InvalidEnvironmentError} with every bad variable
+ * @throws {PortInUseError}
+ */
+export async function readSettings(credentials: Credentials): Promise<Settings> {
+  const given = process.env;
+  const variables: NodeJS.ProcessEnv = {
+    NODE_ENV: 'production',
+    ADMIN_API_KEY: credentials.admin.api_key,
+    BOARD_USERNAME: credentials.board.username,
+    BOARD_PASSWORD: credentials.board.password,
+    ...withoutEmpty(given),
+  };
+  const environment = readEnvironment({ ...TO_BE_STARTED, ...variables });
+  const port = environment.PORT === 0 ? await pickLoopbackPort() : environment.PORT;
+  if (!(await isPortFree(port, environment.HOST))) throw new PortInUseError(port);
+  return {
+    environment,
+    variables: { ...variables, PORT: String(port) },
+    baseUrl: `http://${reachableHost(environment.HOST)}:${port}`,
+    embedRedis: !given.REDIS_URL,
+    embedMongo: !given.MONGODB_URL,
+  };
+}
+
+function withoutEmpty(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
+}
+
+/** An address that listens on every interface is reached by loopback. */
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}
