@@ -8,6 +8,10 @@ const seconds = (name: string) => z.coerce.number({ error: `${name} is a number 
 const port = z.coerce.number().int().min(0).max(65_535);
 const secret = (name: string) => z.string().min(16, `${name} needs at least 16 characters`);
 
+/** No URL in the sense of the WHATWG when it names several servers of a replica set. */
+const MONGODB_ADDRESS = /^mongodb(?:\+srv)?:\/\/(?:[^@/\s]+@)?[^@/\s,]+(?:,[^@/\s,]+)*(?:\/\S*)?$/;
+const MONGODB_ADDRESS_WANTED = 'MONGODB_URL is a mongodb:// or mongodb+srv:// address';
+
 const timeZone = z
   .string()
   .refine(isTimeZone, 'is not a time zone of the IANA database, such as Asia/Ho_Chi_Minh');
@@ -20,11 +24,9 @@ const environment = z.object({
   /** Express's `trust proxy`: how many proxies stand in front of the API. */
   TRUSTED_PROXIES: z.coerce.number().int().min(0).default(0),
   REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'REDIS_URL is a redis:// or rediss:// address' }),
-  MONGODB_URL: z.url({
-    protocol: /^mongodb(\+srv)?$/,
-    hostname: /.*/,
-    error: 'MONGODB_URL is a mongodb:// or mongodb+srv:// address',
-  }),
+  MONGODB_URL: z
+    .string({ error: MONGODB_ADDRESS_WANTED })
+    .regex(MONGODB_ADDRESS, { error: MONGODB_ADDRESS_WANTED }),
   /** Prefix of every key in Redis, so that several installations can share one. */
   REDIS_PREFIX: z
     .string()
@@ -43,6 +45,10 @@ const environment = z.object({
   /** Another server that speaks the usage contract: every accepted report is posted there too. */
   USAGE_RELAY_URL: z
     .url({ protocol: /^https?$/, error: 'USAGE_RELAY_URL is an http:// or https:// address' })
+    .refine(
+      hasNoCredentials,
+      'USAGE_RELAY_URL holds a user name or a password, which the contract does not know',
+    )
     .optional(),
   /** How long a report that the relay's other side cannot take is tried again before it is parked. */
   USAGE_RELAY_RETRY_DAYS: z.coerce.number().positive().max(30).default(5),
@@ -66,12 +72,12 @@ export class InvalidEnvironmentError extends Error {
 /**
  * Reads and checks the environment.
  *
- * @param source - the variables; an empty string counts as absent
+ * @param source - the variables; an empty or blank one counts as absent
  * @throws InvalidEnvironmentError that names every bad or missing variable
  */
 export function readEnvironment(source: Record<string, string | undefined> = process.env): Environment {
   const present = Object.fromEntries(
-    Object.entries(source).filter(([, value]) => value !== undefined && value !== ''),
+    Object.entries(source).filter(([, value]) => value !== undefined && value.trim() !== ''),
   );
   const parsed = environment.safeParse(present);
   if (!parsed.success) {
@@ -80,6 +86,11 @@ export function readEnvironment(source: Record<string, string | undefined> = pro
     );
   }
   return Object.freeze(parsed.data);
+}
+
+function hasNoCredentials(url: string): boolean {
+  const { username, password } = new URL(url);
+  return username === '' && password === '';
 }
 
 function isTimeZone(name: string): boolean {

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
+
+const STORES = { REDIS_URL: 'redis://127.0.0.1:6400', MONGODB_URL: 'mongodb://127.0.0.1:27400/millrace' };
+
+describe('a usable environment', () => {
+  test('needs the two stores only and has defaults for the rest', () => {
+    expect(readEnvironment(STORES)).toMatchObject({
+      ...STORES,
+      PORT: 3560,
+      HOST: '127.0.0.1',
+      REDIS_PREFIX: 'millrace',
+      LOG_LEVEL: 'info',
+      BUSINESS_TIME_ZONE: 'Asia/Ho_Chi_Minh',
+    });
+  });
+
+  test('an empty or blank variable counts as absent', () => {
+    const environment = readEnvironment({
+      ...STORES,
+      PORT: '',
+      DRAIN_TIMEOUT_SECONDS: ' ',
+      ADMIN_API_KEY: '',
+      BUSINESS_TIME_ZONE: '',
+      USAGE_RELAY_URL: '',
+    });
+    expect(environment.PORT).toBe(3560);
+    expect(environment.DRAIN_TIMEOUT_SECONDS).toBe(20);
+    expect(environment.ADMIN_API_KEY).toBeUndefined();
+    expect(environment.USAGE_RELAY_URL).toBeUndefined();
+    expect(environment.BUSINESS_TIME_ZONE).toBe('Asia/Ho_Chi_Minh');
+  });
+
+  test('numbers are numbers, and other variables of the machine are left out', () => {
+    const environment = readEnvironment({
+      ...STORES,
+      PORT: '0',
+      USAGE_RELAY_RETRY_DAYS: '0.5',
+      PATH: '/bin',
+    });
+    expect(environment.PORT).toBe(0);
+    expect(environment.USAGE_RELAY_RETRY_DAYS).toBe(0.5);
+    expect(environment).not.toHaveProperty('PATH');
+  });
+
+  test('it cannot be changed', () => {
+    const environment = readEnvironment(STORES);
+    expect(Reflect.set(environment, 'PORT', 1)).toBe(false);
+    expect(environment.PORT).toBe(3560);
+  });
+
+  test.each([
+    'mongodb://127.0.0.1:27017',
+    'mongodb://user:p%40ss@db.example.test/millrace?authSource=admin',
+    'mongodb://a.example.test:27017,b.example.test:27017,c.example.test/millrace?replicaSet=rs0',
+    'mongodb://user:pass@a.example.test,b.example.test:27018/?replicaSet=rs0',
+    'mongodb+srv://user:pass@cluster0.example.test/millrace',
+    'mongodb://[::1]:27017/millrace',
+    'mongodb://%2Ftmp%2Fmongodb-27017.sock/millrace',
+  ])('MONGODB_URL may be %s', (url) => {
+    expect(readEnvironment({ ...STORES, MONGODB_URL: url }).MONGODB_URL).toBe(url);
+  });
+
+  test.each(['redis://127.0.0.1', 'rediss://:secret@cache.example.test:6380/2', 'redis://[::1]:6379'])(
+    'REDIS_URL may be %s',
+    (url) => {
+      expect(readEnvironment({ ...STORES, REDIS_URL: url }).REDIS_URL).toBe(url);
+    },
+  );
+});
+
+describe('an unusable environment', () => {
+  test('every problem is reported at once, by the name of its variable', () => {
+    const bad: Record<string, string> = {
+      PORT: '70000',
+      TRUSTED_PROXIES: '-1',
+      REDIS_URL: 'http://127.0.0.1',
+      MONGODB_URL: 'postgres://127.0.0.1/x',
+      REDIS_PREFIX: 'Mill:race',
+      LOG_LEVEL: 'loud',
+      ADMIN_API_KEY: 'short',
+      BOARD_PASSWORD: 'short',
+      BUSINESS_TIME_ZONE: 'Mars/Olympus',
+      USAGE_QUEUE_LIMIT: '1.5',
+      USAGE_RELAY_URL: 'ftp://example.test',
+      USAGE_RELAY_RETRY_DAYS: '31',
+      DRAIN_TIMEOUT_SECONDS: 'soon',
+    };
+    const error = problemsOf(bad);
+    for (const name of Object.keys(bad)) {
+      expect(error.problems.filter((problem) => problem.startsWith(`${name}: `))).toHaveLength(1);
+      expect(error.message).toContain(name);
+    }
+    expect(error.problems).toHaveLength(Object.keys(bad).length);
+  });
+
+  test('missing stores are both named, and so is what belongs there', () => {
+    const error = problemsOf({ REDIS_URL: '', MONGODB_URL: undefined });
+    expect(error.problems).toEqual([
+      'REDIS_URL: REDIS_URL is a redis:// or rediss:// address',
+      'MONGODB_URL: MONGODB_URL is a mongodb:// or mongodb+srv:// address',
+    ]);
+  });
+
+  test.each([
+    ['PORT', 'http'],
+    ['PORT', '80.5'],
+    ['PORT', '-1'],
+    ['DRAIN_TIMEOUT_SECONDS', '0'],
+    ['DRAIN_TIMEOUT_SECONDS', 'Infinity'],
+    ['REDIS_URL', '127.0.0.1:6379'],
+    ['MONGODB_URL', 'mongodb://'],
+    ['MONGODB_URL', 'localhost'],
+    ['BUSINESS_TIME_ZONE', 'UTC+7'],
+  ] satisfies [keyof Environment, string][])('%s cannot be %j', (name, value) => {
+    expect(problemsOf({ ...STORES, [name]: value }).problems).toEqual([
+      expect.stringMatching(new RegExp(`^${name}: `)),
+    ]);
+  });
+
+  test('no value stands in the message: any of them may be secret', () => {
+    const marker = 'zq9x';
+    const error = problemsOf({
+      REDIS_URL: `http://:${marker}@127.0.0.1`,
+      MONGODB_URL: `postgres://user:${marker}@127.0.0.1`,
+      ADMIN_API_KEY: marker,
+      BOARD_PASSWORD: marker,
+      LOG_LEVEL: marker,
+      PORT: marker,
+      BUSINESS_TIME_ZONE: marker,
+      REDIS_PREFIX: `${marker}:`,
+      USAGE_RELAY_URL: `ftp://user:${marker}@example.test`,
+    });
+    expect(error.message).not.toContain(marker);
+    expect(JSON.stringify(error.problems)).not.toContain(marker);
+    expect(error.cause).toBeUndefined();
+  });
+});
+
+function problemsOf(source: Record<string, string | undefined>): InvalidEnvironmentError {
+  try {
+    readEnvironment(source);
+  } catch (error) {
+    if (error instanceof InvalidEnvironmentError) return error;
+    throw error;
+  }
+  throw new Error('The environment was taken');
+}
