@@ -47,6 +47,7 @@ function guard(username: string, password: string): RequestHandler {
     if (!READING_METHODS.has(request.method) && !isSameOrigin(request)) {
       throw new ForbiddenError('The board takes changes from its own pages only');
     }
+    response.setHeader('X-Request-Id', request.context.requestId);
     setPageHeaders(request, response);
     next();
   };

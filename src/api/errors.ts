@@ -6,7 +6,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import { isOutage, ServiceUnavailableError } from '../runtime/outage.ts';
-import { answerText } from './answer.ts';
+import { answerText, headersOf } from './answer.ts';
 import type { ErrorFamily } from './route.ts';
 
 /** A refusal that says what the client can do about it. Its message is sent to the client. */
@@ -220,11 +220,8 @@ function answerAndLinger(
   contentType: string,
   text: string,
 ): void {
-  response.writeHead(status, {
-    'Content-Type': contentType,
-    'Content-Length': Buffer.byteLength(text),
-    Connection: 'close',
-  });
+  response.setHeader('Connection', 'close');
+  response.writeHead(status, headersOf(response, contentType, Buffer.byteLength(text)));
   response.write(text);
   const close = () => {
     clearTimeout(timer);

@@ -49,10 +49,6 @@ function groupByPath(routes: readonly Route[]): ReadonlyMap<string, readonly Rou
 function handlerOf(route: Route, checkOperator: OperatorCheck): RequestHandler {
   return (request, response, next) => {
     request.context.route = route;
-    if (route.cors) {
-      response.setHeader('Access-Control-Allow-Origin', '*');
-      response.setHeader('Access-Control-Expose-Headers', 'X-Request-Id, Retry-After');
-    }
     if (route.access === 'operator') checkOperator(request);
     const answered = route.handle(request, response);
     if (answered) answered.catch(next);
@@ -62,8 +58,8 @@ function handlerOf(route: Route, checkOperator: OperatorCheck): RequestHandler {
 function refuseMethod(allow: string, ofPath: readonly Route[]): RequestHandler {
   return (request, response) => {
     request.context.route = ofPath[0];
-    if (ofPath.some((route) => route.cors)) response.setHeader('Access-Control-Allow-Origin', '*');
     if (request.method === 'OPTIONS') {
+      response.setHeader('X-Request-Id', request.context.requestId);
       response.writeHead(204, { Allow: allow }).end();
       return;
     }

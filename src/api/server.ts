@@ -1,9 +1,11 @@
-import { createServer as createHttpServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import express from 'express';
-import { createHttpMetrics, createRegistry, observeQueues } from '../runtime/metrics.ts';
+import { HttpMetrics } from '../runtime/httpMetrics.ts';
+import { createRegistry, observeQueues } from '../runtime/metrics.ts';
 import { createOperatorCheck } from './auth.ts';
 import { mountBoard } from './board.ts';
 import type { ApiDependencies } from './dependencies.ts';
+import { createHttpServer } from './httpServer.ts';
 import { mountRefusals, mountRoutes } from './mountRoutes.ts';
 import { observeRequests } from './observeRequests.ts';
 import type { Route } from './route.ts';
@@ -13,16 +15,6 @@ import { homeRoutes } from './routes/home.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { SystemStatus } from './systemStatus.ts';
-
-/** Bounds against clients that are slow, greedy or many. A body has its own in `body/readBody.ts`. */
-const SERVER_OPTIONS = {
-  maxHeaderSize: 16_384,
-  headersTimeout: 10_000,
-  requestTimeout: 120_000,
-  keepAliveTimeout: 15_000,
-  connectionsCheckingInterval: 2_000,
-} as const;
-const MOST_CONNECTIONS = 10_000;
 
 /**
  * Makes the HTTP server with everything mounted; it does not listen yet.
@@ -49,12 +41,10 @@ export function createServer(dependencies: ApiDependencies, domainRoutes: readon
     .disable('x-powered-by')
     .set('query parser', 'simple')
     .set('trust proxy', environment.TRUSTED_PROXIES);
-  app.use(observeRequests(logger, createHttpMetrics(registry)));
   mountRoutes(app, routes, createOperatorCheck(environment.ADMIN_API_KEY));
   mountBoard(app, dependencies);
   mountRefusals(app, routes);
 
-  const server = createHttpServer(SERVER_OPTIONS, app);
-  server.maxConnections = MOST_CONNECTIONS;
-  return server;
+  const observe = observeRequests(logger, new HttpMetrics(registry), environment.TRUSTED_PROXIES);
+  return createHttpServer(app, observe);
 }

@@ -2,19 +2,37 @@ import { type Logger, pino } from 'pino';
 
 export type { Logger } from 'pino';
 
+const BUFFER_BYTES = 8_192;
+const FLUSH_MILLISECONDS = 100;
+
+/**
+ * Where the lines go. They are gathered for a moment, so that a busy process makes one write of many lines, and written
+ * out before the process ends.
+ */
+export const standardOutput = pino.destination({
+  dest: 1,
+  sync: true,
+  minLength: BUFFER_BYTES,
+  periodicFlush: FLUSH_MILLISECONDS,
+});
+process.on('exit', () => standardOutput.flushSync());
+
 /**
  * One JSON line per event on standard output. Secrets are cut out wherever they may turn up in what is logged.
  *
- * @param process - the kind of process: `web`, `worker` or `scheduler`
+ * @param kind - the kind of process: `web`, `worker` or `scheduler`
  */
-export function createLogger(process: string, level: string): Logger {
-  return pino({
-    level,
-    base: { process },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-    redact: { paths: REDACTED, censor: '[redacted]' },
-  });
+export function createLogger(kind: string, level: string): Logger {
+  return pino(
+    {
+      level,
+      base: { process: kind },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: REDACTED, censor: '[redacted]' },
+    },
+    standardOutput,
+  );
 }
 
 const REDACTED = ['authorization', 'cookie', 'password', 'token', 'secret', 'api_key'].flatMap((key) => [

@@ -1,48 +1,11 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { QueueStatus } from './queueStatus.ts';
-
-/** Counts answered requests. Labels are route patterns, never paths, so their number is bounded. */
-export interface HttpMetrics {
-  /** @param route - pattern of the route, nothing when none matched */
-  observe(method: string, route: string | undefined, status: number, seconds: number): void;
-}
-
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-const DURATION_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15];
 
 /** A registry of its own with the metrics of the process. */
 export function createRegistry(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return registry;
-}
-
-/** Registers the count and the duration of requests by route and class of status. */
-export function createHttpMetrics(registry: Registry): HttpMetrics {
-  const requests = new Counter({
-    name: 'millrace_http_requests_total',
-    help: 'HTTP requests by method, route pattern and class of status',
-    labelNames: ['method', 'route', 'status'],
-    registers: [registry],
-  });
-  const durations = new Histogram({
-    name: 'millrace_http_request_duration_seconds',
-    help: 'Time from the first look at a request to the end of its answer',
-    labelNames: ['route'],
-    buckets: DURATION_BUCKETS_SECONDS,
-    registers: [registry],
-  });
-  return {
-    observe(method, route, status, seconds) {
-      const pattern = route ?? 'none';
-      requests.inc({
-        method: METHODS.has(method) ? method : 'other',
-        route: pattern,
-        status: `${Math.floor(status / 100)}xx`,
-      });
-      durations.observe({ route: pattern }, seconds);
-    },
-  };
 }
 
 /**

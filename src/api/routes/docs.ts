@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { answerText } from '../answer.ts';
+import { answerBytes, answerText } from '../answer.ts';
 import { NotFoundError } from '../errors.ts';
 import { createOpenApiDocument } from '../openapi.ts';
 import { setPageHeaders } from '../pageHeaders.ts';
@@ -91,12 +91,8 @@ export function docsRoutes(allRoutes: () => readonly Route[]): readonly Route[] 
         const contentType = FILES.get(file);
         if (!contentType) throw new NotFoundError('There is no such file');
         const content = readFileSync(installed.resolve(`swagger-ui-dist/${file}`));
-        response.writeHead(200, {
-          'Content-Type': contentType,
-          'Content-Length': content.length,
-          'Cache-Control': ONE_HOUR,
-        });
-        response.end(content);
+        response.setHeader('Cache-Control', ONE_HOUR);
+        answerBytes(response, 200, contentType, content);
       },
     },
   ];
