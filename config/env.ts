@@ -89,8 +89,8 @@ export function readEnvironment(source: Record<string, string | undefined> = pro
 }
 
 function hasNoCredentials(url: string): boolean {
-  const { username, password } = new URL(url);
-  return username === '' && password === '';
+  const address = URL.parse(url);
+  return !address || (address.username === '' && address.password === '');
 }
 
 function isTimeZone(name: string): boolean {

@@ -1,7 +1,8 @@
 import type { Connection } from 'mongoose';
 import { prepareCounters } from './counters.ts';
 import { prepareUsage } from './usage.ts';
-import { prepareUsageRelay } from './usageRelay.ts';
+import { prepareUsageRelayOutbox } from './usageRelay.ts';
+import { prepareUsageRelayLanes } from './usageRelayLanes.ts';
 import { prepareUsers } from './users.ts';
 
 /**
@@ -11,5 +12,6 @@ export async function prepareCollections(connection: Connection): Promise<void> 
   await prepareCounters(connection);
   await prepareUsers(connection);
   await prepareUsage(connection);
-  await prepareUsageRelay(connection);
+  await prepareUsageRelayOutbox(connection);
+  await prepareUsageRelayLanes(connection);
 }

@@ -1,5 +1,6 @@
 import { type ClientSession, type Connection, Schema } from 'mongoose';
 import type { UsageEvent } from '../domain/usage/report.ts';
+import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
 
 /** Stored reports that the relay has still to post, written in the transaction that stores them. */
@@ -14,7 +15,7 @@ const outboxSchema = new Schema(
 );
 outboxSchema.index({ user_id: 1, received_at: 1, _id: 1 });
 
-export async function prepareUsageRelay(connection: Connection): Promise<void> {
+export async function prepareUsageRelayOutbox(connection: Connection): Promise<void> {
   await createMissing(connection, 'UsageRelayOutbox', outboxSchema);
 }
 
@@ -24,8 +25,14 @@ interface OutboxDocument {
   received_at: Date;
 }
 
+/** A stored report that is still to be posted. */
+export interface RelayEntry {
+  readonly record_id: number;
+  readonly received_at: number;
+}
+
 function outbox(connection: Connection) {
-  return connection.collection<OutboxDocument>('usage_relay_outbox');
+  return usable(connection).collection<OutboxDocument>('usage_relay_outbox');
 }
 
 /** A counter entry stays here: the contract has no word for taking a report back. */
@@ -44,4 +51,50 @@ export async function addToRelayOutbox(
     })),
     { session, ordered: false },
   );
+}
+
+/** What a user has to be posted, in the order of acceptance. */
+export async function findRelayEntries(
+  connection: Connection,
+  userId: number,
+  limit: number,
+): Promise<RelayEntry[]> {
+  const found = await outbox(connection)
+    .find({ user_id: userId })
+    .sort({ user_id: 1, received_at: 1, _id: 1 })
+    .limit(limit)
+    .toArray();
+  return found.map((document) => ({
+    record_id: Number(document._id),
+    received_at: document.received_at.getTime(),
+  }));
+}
+
+/** Takes a report off the list: it was posted, or it was parked. Repeating it changes nothing. */
+export async function removeRelayEntry(connection: Connection, recordId: number): Promise<void> {
+  await outbox(connection).deleteOne({ _id: recordId });
+}
+
+/**
+ * A page of the users that have something to be posted, by id. Jumps from user to user in the index, so that it costs as
+ * many steps as there are users, however much waits for each.
+ */
+export async function findUsersToRelay(
+  connection: Connection,
+  after: number,
+  limit: number,
+): Promise<number[]> {
+  const users: number[] = [];
+  let last = after;
+  while (users.length < limit) {
+    const [next] = await outbox(connection)
+      .find({ user_id: { $gt: last } }, { projection: { user_id: 1 } })
+      .sort({ user_id: 1, received_at: 1, _id: 1 })
+      .limit(1)
+      .toArray();
+    if (!next) break;
+    last = Number(next.user_id);
+    users.push(last);
+  }
+  return users;
 }

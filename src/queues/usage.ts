@@ -72,3 +72,22 @@ export const usageRelayQueue = defineQueue({
   keepCompleted: 'none',
   keepDead: { ageSeconds: 30 * 24 * 3_600, count: 10_000 },
 });
+
+const upkeepJob = defineJob({
+  payload: z.object({}),
+  // The next tick does the same again.
+  attempts: 3,
+  backoff: { firstMilliseconds: 1_000, capMilliseconds: 10_000, jitter: 0.5 },
+  timeoutMilliseconds: 300_000,
+});
+
+/** What the scheduler starts every minute, to put right what a crash left behind. */
+export const usageUpkeepQueue = defineQueue({
+  name: 'usage-upkeep',
+  family: 'usage',
+  jobs: { 'sweep-pending': upkeepJob, 'wake-relay': upkeepJob },
+  concurrency: 2,
+  // While a finished job is kept, a scheduler whose clock lags cannot add the same tick again.
+  keepCompleted: { ageSeconds: 600, count: 100 },
+  keepDead: { ageSeconds: 7 * 24 * 3_600, count: 100 },
+});

@@ -2,10 +2,13 @@ import type { Connection } from 'mongoose';
 import type { Environment } from '../../config/env.ts';
 import { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { UsagePending } from '../models/usagePending.ts';
+import { UsageRelay } from '../platforms/usageRelay.ts';
 import { type OpenQueues, queuePrefix } from '../producers/queues.ts';
 import type { QueueContract } from '../queues/defineQueue.ts';
 import { usageQueue, usageRelayQueue } from '../queues/usage.ts';
 import { type RunningWorker, startWorker, type WorkerDependencies } from './startWorker.ts';
+import { createRelayRefusedReport } from './usage/relayRefusedReport.ts';
+import { createRelayUser } from './usage/relayUser.ts';
 import { createStoreReports } from './usage/storeReports.ts';
 
 export interface WorkersDependencies extends Omit<WorkerDependencies, 'prefix'> {
@@ -25,6 +28,7 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
   const { environment, connection, queues, redis } = dependencies;
   const calendar = new BusinessCalendar(environment.BUSINESS_TIME_ZONE);
   const pending = new UsagePending(redis, queuePrefix(environment.REDIS_PREFIX, usageQueue.name), calendar);
+  const relay = environment.USAGE_RELAY_URL ? new UsageRelay(environment.USAGE_RELAY_URL) : undefined;
   const runner = (queue: QueueContract): WorkerDependencies => ({
     ...dependencies,
     prefix: queuePrefix(environment.REDIS_PREFIX, queue.name),
@@ -41,10 +45,29 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
               pending,
               connection,
               calendar,
-              relayQueue: environment.USAGE_RELAY_URL ? queues.of(usageRelayQueue) : undefined,
+              relayQueue: relay ? queues.of(usageRelayQueue) : undefined,
             }),
           },
           runner(usageQueue),
+        ),
+    },
+    {
+      queue: usageRelayQueue,
+      start: () =>
+        startWorker(
+          usageRelayQueue,
+          {
+            'relay-user': createRelayUser({
+              queue: queues.of(usageRelayQueue),
+              pending,
+              connection,
+              calendar,
+              relay,
+              retryMilliseconds: environment.USAGE_RELAY_RETRY_DAYS * 24 * 3_600_000,
+            }),
+            'relay-refused-report': createRelayRefusedReport({ connection, calendar, relay }),
+          },
+          runner(usageRelayQueue),
         ),
     },
   ];
