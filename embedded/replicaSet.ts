@@ -15,24 +15,23 @@ export async function becomePrimary(
   isRunning: () => boolean,
 ): Promise<'primary' | 'the process ended' | 'it did not become primary in time'> {
   const host = `127.0.0.1:${port}`;
+  const deadline = Date.now() + limitMs;
+  while (Date.now() < deadline) {
+    if (!isRunning()) return 'the process ended';
+    if (await isPrimary(host)) return 'primary';
+    await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS));
+  }
+  return 'it did not become primary in time';
+}
+
+/**
+ * False as long as it cannot be reached or the set is still being made: each of these passes, or ends at the limit. A client whose first
+ * connection failed does not recover, so each look has one of its own.
+ */
+async function isPrimary(host: string): Promise<boolean> {
   const client = new MongoClient(`mongodb://${host}/?directConnection=true`, {
     serverSelectionTimeoutMS: 1_000,
   });
-  const deadline = Date.now() + limitMs;
-  try {
-    while (Date.now() < deadline) {
-      if (!isRunning()) return 'the process ended';
-      if (await isPrimary(client, host)) return 'primary';
-      await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS));
-    }
-    return 'it did not become primary in time';
-  } finally {
-    await client.close();
-  }
-}
-
-/** False as long as it cannot be reached or the set is still being made: each of these passes, or ends at the limit. */
-async function isPrimary(client: MongoClient, host: string): Promise<boolean> {
   try {
     const hello = await client.db('admin').command({ hello: 1 });
     if (hello.isWritablePrimary === true && hello.me === host) return true;
@@ -40,6 +39,8 @@ async function isPrimary(client: MongoClient, host: string): Promise<boolean> {
     return false;
   } catch {
     return false;
+  } finally {
+    await client.close();
   }
 }
 
