@@ -123,17 +123,22 @@ export class UsageRecorder {
   }
 
   /**
-   * Finds out who was first with each event key. A duplicate whose first is not stored yet is queued once more under the
-   * first one's record id, because the process that claimed it may have died before it queued it.
+   * Finds out who was first with each event key: the stored row, else the holder of the claim. A holder alone proves
+   * nothing, it may be a repeat that is only about to find the stored row itself. A duplicate whose first is not stored
+   * yet is queued once more under the first one's record id, because the process that claimed it may have died before it
+   * queued it.
    */
   async #claim(events: readonly UsageEvent[]): Promise<Claimed[]> {
-    const holders = await this.#dependencies.pending.claim(events);
-    const fresh = events.filter((event, index) => holders[index]?.record_id === event.record_id);
+    const { connection, pending } = this.#dependencies;
+    const holders = await pending.claim(events);
     const stored = await findRecordsByEventKey(
-      this.#dependencies.connection,
-      fresh.map((event) => eventKey(event) ?? ''),
+      connection,
+      events.map((event) => eventKey(event) ?? ''),
     );
-    await this.#dependencies.pending.release(fresh.filter((event) => stored.has(eventKey(event) ?? '')));
+    const isOwnHolder = (event: UsageEvent, index: number) => holders[index]?.record_id === event.record_id;
+    await pending.release(
+      events.filter((event, index) => isOwnHolder(event, index) && stored.has(eventKey(event) ?? '')),
+    );
     return events.map((event, index): Claimed => {
       const storedFirst = stored.get(eventKey(event) ?? '');
       const first = storedFirst ?? holders[index] ?? event;
