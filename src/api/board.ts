@@ -23,16 +23,16 @@ export function mountBoard(app: Express, { environment, queues }: ApiDependencie
   }
   const adapter = new ExpressAdapter().setBasePath(BOARD_PATH);
   createBullBoard({
-    queues: queues.all().map((queue) => {
-      const board = new BullMQAdapter(queue);
-      board.setFormatter('data', redactSecrets);
-      board.setFormatter('returnValue', redactSecrets);
-      return board;
-    }),
+    queues: queues.all().map((queue) => new BullMQAdapter(queue)),
     serverAdapter: adapter,
-    options: { uiConfig: { boardTitle: 'Millrace', hideRedisDetails: true } },
+    options: {
+      uiConfig: { boardTitle: 'Millrace', hideRedisDetails: true },
+      // The board's formatters leave the reasons, options and logs of a job as they are; this covers all it shows.
+      handlerHooks: { after: (_context, answer) => ({ ...answer, body: redactSecrets(answer.body) }) },
+    },
   });
-  app.use(BOARD_PATH, guard(username, password), adapter.getRouter());
+  const board: Express = adapter.getRouter();
+  app.use(BOARD_PATH, guard(username, password), board.disable('x-powered-by'));
 }
 
 function guard(username: string, password: string): RequestHandler {

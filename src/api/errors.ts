@@ -133,8 +133,8 @@ export function badRequestFrom(error: z.ZodError, what: string): BadRequestError
   return new BadRequestError(`The ${what} is not valid`, problems);
 }
 
-/** Answers with the refusal in the family's shape. An error that nobody foresaw is logged and shown without details. */
-export function answerError(error: unknown, family: ErrorFamily, request: Request, response: Response): void {
+/** Answers with the refusal in the shape of the route's family. An error that nobody foresaw is logged and shown without details. */
+export function answerError(error: unknown, request: Request, response: Response): void {
   const refusal = refusalFor(error, request.context.requestId);
   logFailure(error, refusal.status, request);
   if (response.headersSent || response.destroyed) {
@@ -142,7 +142,7 @@ export function answerError(error: unknown, family: ErrorFamily, request: Reques
     return;
   }
   for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
-  const { contentType, text } = BODIES[family](refusal, request);
+  const { contentType, text } = BODIES[request.context.route?.errors ?? 'problem'](refusal, request);
   if (bodyIsLeftUnread(request)) answerAndLinger(request, response, refusal.status, contentType, text);
   else answerText(response, refusal.status, contentType, text);
 }

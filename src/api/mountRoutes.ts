@@ -2,7 +2,7 @@ import cors, { type CorsOptions } from 'cors';
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import type { OperatorCheck } from './auth.ts';
 import { answerError, MethodNotAllowedError, NotFoundError } from './errors.ts';
-import type { ErrorFamily, Route } from './route.ts';
+import type { Route } from './route.ts';
 
 const OPEN_CORS: CorsOptions = {
   origin: '*',
@@ -20,9 +20,10 @@ export function mountRoutes(app: Express, routes: readonly Route[], checkOperato
     const methods = ofPath.map((route) => route.method.toUpperCase());
     const mounted = app.route(path);
     for (const route of ofPath) mounted[route.method](handlerOf(route, checkOperator));
-    if (ofPath.some((route) => route.cors)) mounted.options(cors({ ...OPEN_CORS, methods }));
+    if (ofPath.some((route) => route.cors))
+      mounted.options(identify(ofPath), cors({ ...OPEN_CORS, methods }));
     const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
-    mounted.all(refuseMethod(allow, ofPath));
+    mounted.all(identify(ofPath), refuseMethod(allow));
   }
 }
 
@@ -32,12 +33,8 @@ export function mountRefusals(app: Express, routes: readonly Route[]): void {
     throw new NotFoundError(`There is nothing at ${request.path}`);
   });
   const onError: ErrorRequestHandler = (error, request, response, _next) => {
-    answerError(
-      error,
-      request.context.route?.errors ?? familyOfPath(request.path, routes),
-      request,
-      response,
-    );
+    request.context.route ??= siblingOf(request.path, routes);
+    answerError(error, request, response);
   };
   app.use(onError);
 }
@@ -55,11 +52,9 @@ function handlerOf(route: Route, checkOperator: OperatorCheck): RequestHandler {
   };
 }
 
-function refuseMethod(allow: string, ofPath: readonly Route[]): RequestHandler {
+function refuseMethod(allow: string): RequestHandler {
   return (request, response) => {
-    request.context.route = ofPath[0];
     if (request.method === 'OPTIONS') {
-      response.setHeader('X-Request-Id', request.context.requestId);
       response.writeHead(204, { Allow: allow }).end();
       return;
     }
@@ -67,11 +62,19 @@ function refuseMethod(allow: string, ofPath: readonly Route[]): RequestHandler {
   };
 }
 
+/** What is not answered by a route's handler still belongs to its path, and says which request it was. */
+function identify(ofPath: readonly Route[]): RequestHandler {
+  return (request, response, next) => {
+    request.context.route = ofPath[0];
+    response.setHeader('X-Request-Id', request.context.requestId);
+    next();
+  };
+}
+
 /** A path that cannot be decoded matches no route; it is answered like the routes that begin as it does. */
-function familyOfPath(path: string, routes: readonly Route[]): ErrorFamily {
-  const sibling = routes.find((route) => {
+function siblingOf(path: string, routes: readonly Route[]): Route | undefined {
+  return routes.find((route) => {
     const parameter = route.path.indexOf(':');
     return parameter > 1 && path.startsWith(route.path.slice(0, parameter));
   });
-  return sibling?.errors ?? 'problem';
 }
