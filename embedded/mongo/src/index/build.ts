@@ -1,0 +1,32 @@
+import { type Document, isArray, isDocument } from '../bson/values.ts';
+import { notSupported } from '../errors.ts';
+import { parseCollation } from '../query/collation.ts';
+import { compileFilter } from '../query/filter.ts';
+import { OrderedIndex } from './orderedIndex.ts';
+import type { IndexSpecification } from './specification.ts';
+
+/** An empty index for a specification. @throws MongoServerError for a bad partial filter or collation */
+export function buildIndex(specification: IndexSpecification): OrderedIndex {
+  const collation = parseCollation(specification.collation);
+  if (
+    collation?.specification['numericOrdering'] === true ||
+    collation?.specification['alternate'] === 'shifted'
+  ) {
+    throw notSupported("an index collation with 'numericOrdering' or 'alternate'");
+  }
+  const { partialFilterExpression: partial } = specification;
+  return new OrderedIndex(specification, {
+    fold: collation?.fold,
+    partial: partial === undefined ? null : compileFilter(partial, { collation }),
+    partialRoots: partial === undefined ? [] : rootsOf(partial),
+  });
+}
+
+function rootsOf(filter: Document): string[] {
+  return Object.entries(filter).flatMap(([name, condition]) => {
+    if (!name.startsWith('$')) return [name.split('.')[0] ?? name];
+    return isArray(condition)
+      ? condition.flatMap((clause) => (isDocument(clause) ? rootsOf(clause) : []))
+      : [];
+  });
+}

@@ -1,0 +1,111 @@
+import sortedBtree from 'sorted-btree';
+import { anyAtPath } from '../bson/paths.ts';
+import type { Document, Value } from '../bson/values.ts';
+import type { Predicate } from '../query/predicate.ts';
+import type { StoredRecord } from '../store/record.ts';
+import { tieLength } from '../store/record.ts';
+import { type Fold, fieldKeys, type IndexField } from './keys.ts';
+import type { IndexSpecification } from './specification.ts';
+
+// the package is CommonJS: under Node its class is the default's `default`
+const BTree = sortedBtree.default;
+
+function compareKeys(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** A secondary index: encoded keys in order, each with the record that has it. */
+export class OrderedIndex {
+  readonly specification: IndexSpecification;
+  readonly fields: readonly IndexField[];
+  readonly fold: Fold | undefined;
+  readonly partial: Predicate | null;
+  /** Set once a document had an array in an indexed field; such an index cannot serve every scan. */
+  isMultikey = false;
+  private readonly tree = new BTree<string, StoredRecord>(undefined, compareKeys);
+  private readonly roots: ReadonlySet<string>;
+
+  constructor(
+    specification: IndexSpecification,
+    options: { fold: Fold | undefined; partial: Predicate | null; partialRoots: readonly string[] },
+  ) {
+    this.specification = specification;
+    this.fold = options.fold;
+    this.partial = options.partial;
+    this.fields = Object.entries(specification.key).map(([path, direction]) => ({
+      path,
+      parts: path.split('.'),
+      descending: Number(direction) < 0,
+    }));
+    this.roots = new Set([...this.fields.map((field) => field.parts[0] ?? ''), ...options.partialRoots]);
+  }
+
+  get name(): string {
+    return this.specification.name;
+  }
+
+  get size(): number {
+    return this.tree.size;
+  }
+
+  /** Whether a change of these top-level fields can change this index's entries; null: any field may have changed. */
+  isTouchedBy(changedRoots: ReadonlySet<string> | null): boolean {
+    if (changedRoots === null) return true;
+    for (const root of changedRoots) if (this.roots.has(root)) return true;
+    return false;
+  }
+
+  /** The keys under which a document is found; none when the index is partial or sparse and leaves it out. */
+  keysOf(document: Document): string[] {
+    if (this.partial !== null && !this.partial(document)) return [];
+    if (this.specification.sparse === true && !this.hasAnyField(document)) return [];
+    let keys = [''];
+    for (const field of this.fields) {
+      const next = fieldKeys(document, field, this.fold);
+      if (typeof next === 'string') {
+        for (let index = 0; index < keys.length; index++) keys[index] += next;
+      } else {
+        this.isMultikey = true;
+        keys = keys.flatMap((key) => next.map((suffix) => key + suffix));
+      }
+    }
+    return keys;
+  }
+
+  private hasAnyField(document: Document): boolean {
+    const present = (value: Value | undefined) => value !== undefined;
+    return this.fields.some((field) => anyAtPath(document, field.parts, present));
+  }
+
+  add(key: string, record: StoredRecord): void {
+    this.tree.set(key + record.tie, record);
+  }
+
+  delete(key: string, record: StoredRecord): void {
+    this.tree.delete(key + record.tie);
+  }
+
+  /** The records that have exactly this key. */
+  *recordsWith(key: string): Generator<StoredRecord> {
+    let pair = this.tree.getPairOrNextHigher(key);
+    while (pair !== undefined && pair[0].length === key.length + tieLength && pair[0].startsWith(key)) {
+      yield pair[1];
+      pair = this.tree.nextHigherPair(pair[0]);
+    }
+  }
+
+  /** Entries with `low <= key <= high`, in the index's order or reversed. */
+  *scan(low: string, high: string, reversed: boolean): Generator<[key: string, record: StoredRecord]> {
+    if (reversed) {
+      for (const [key, record] of this.tree.entriesReversed(high)) {
+        if (key < low) return;
+        yield [key.slice(0, -tieLength), record];
+      }
+    } else {
+      for (const [key, record] of this.tree.entries(low)) {
+        if (key > high) return;
+        yield [key.slice(0, -tieLength), record];
+      }
+    }
+  }
+}
