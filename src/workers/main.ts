@@ -1,5 +1,5 @@
 import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
-import { prepareCollections } from '../models/collections.ts';
+import { prepareWhenReachable } from '../models/collections.ts';
 import { openQueues } from '../producers/queues.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { connectMongo } from '../runtime/mongo.ts';
@@ -48,11 +48,11 @@ async function main(environment: Environment, names: readonly string[]): Promise
   ]);
 
   try {
-    await untilStoresAnswer(redis, connection, stopping.signal);
-  } catch {
-    return;
+    await prepareWhenReachable(connection, () => untilStoresAnswer(redis, connection, stopping.signal));
+  } catch (error) {
+    if (stopping.signal.aborted) return;
+    throw error;
   }
-  await prepareCollections(connection);
   for (const entry of entries) running.push(entry.start());
   logger.info({ queues: entries.map((entry) => entry.queue.name) }, 'The workers take jobs');
 }
