@@ -1,8 +1,7 @@
 /** A step of `npm start`: makes the collections and, at the first start, the seller that the lines to try name. */
 import { readEnvironment } from '../../config/env.ts';
 import { prepareCollections } from '../../src/models/collections.ts';
-import { takeNumbers } from '../../src/models/counters.ts';
-import { ACTIVE_STATUS, findUsersByName, foldUserName, SELLER_ROLE } from '../../src/models/users.ts';
+import { ACTIVE_STATUS, createUser, findUsersByName, SELLER_ROLE } from '../../src/models/users.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { connectMongo } from '../../src/runtime/mongo.ts';
 
@@ -19,12 +18,6 @@ await connection.asPromise();
 await prepareCollections(connection);
 const existing = await findUsersByName(connection, [userName]);
 if (existing.length === 0) {
-  await connection.collection('users').insertOne({
-    user_id: await takeNumbers(connection, 'users', 1),
-    user_name: userName,
-    user_name_folded: foldUserName(userName),
-    roles: SELLER_ROLE,
-    status: ACTIVE_STATUS,
-  });
+  await createUser(connection, { user_name: userName, roles: SELLER_ROLE, status: ACTIVE_STATUS });
 }
 await connection.close();
