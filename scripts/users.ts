@@ -1,7 +1,7 @@
 /** `npm run users -- add|list|disable|enable|import`: the users whose usage is counted. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { readNewUser, readUser } from '../src/domain/users/user.ts';
+import { readNewUser, readUserWithId } from '../src/domain/users/user.ts';
 import { ACTIVE_STATUS, createUser, listUsers, SELLER_ROLE, UserExistsError } from '../src/models/users.ts';
 import { USER_CHANGE_DELAY_MILLISECONDS } from '../src/producers/usage/userDirectory.ts';
 import { ServiceUnavailableError } from '../src/runtime/outage.ts';
@@ -52,7 +52,9 @@ program
 
 program
   .command('import')
-  .description('import users with their ids from a CSV file with the columns userName, user_id, roles, status')
+  .description(
+    'import users with their ids from a CSV file with the columns userName, user_id, roles, status',
+  )
   .argument('<file.csv>')
   .option('--apply', 'change the data; without it only what would happen is shown', false)
   .option('--skip-bad', 'leave bad lines out instead of refusing the file', false)
@@ -76,12 +78,10 @@ interface AddOptions {
 }
 
 async function add({ user_id, ...fields }: AddOptions): Promise<void> {
-  const wanted = user_id === undefined ? readNewUser(fields) : readUser({ ...fields, user_id });
+  const wanted = user_id === undefined ? readNewUser(fields) : readUserWithId({ ...fields, user_id });
   if ('refused' in wanted) throw new CommandFailure(wanted.refused);
   await withUsers(async (connection) => {
-    const { user_name, roles, status } = wanted;
-    const userId = 'user_id' in wanted ? wanted.user_id : undefined;
-    const created = await createUser(connection, { user_name, roles, status }, userId);
+    const created = await createUser(connection, wanted);
     // Until now the name may have meant somebody who differs in case only.
     await wait(USER_CHANGE_DELAY_MILLISECONDS);
     printLine(asJson(created));

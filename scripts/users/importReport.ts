@@ -26,21 +26,7 @@ export class ImportReport {
   }
 
   step(line: number, step: ImportStep): void {
-    const { user } = step;
-    const who = `${JSON.stringify(user.user_name)} (user_id ${user.user_id})`;
-    switch (step.kind) {
-      case 'conflict':
-        return this.#count('bad', `line ${line}: conflict: ${step.reason}`);
-      case 'add':
-        return this.#count('add', `line ${line}: add ${who}, roles ${user.roles}, status ${user.status}`);
-      case 'unchanged':
-        return this.#count('unchanged', `line ${line}: unchanged ${who}`);
-      case 'update': {
-        const { before } = step;
-        const change = `roles ${before.roles} -> ${user.roles}, status ${before.status} -> ${user.status}`;
-        return this.#count('update', `line ${line}: update ${who}, ${change}`);
-      }
-    }
+    this.#count(step.kind === 'conflict' ? 'bad' : step.kind, `line ${line}: ${describe(step)}`);
   }
 
   /** Says how many lines were only counted, and the sum. */
@@ -62,5 +48,22 @@ export class ImportReport {
   #count(kind: Kind, line: string): void {
     this.#counts[kind] += 1;
     if (this.#counts[kind] <= PRINTED[kind]) this.#print(line);
+  }
+}
+
+function describe(step: ImportStep): string {
+  const { user } = step;
+  const who = `${JSON.stringify(user.user_name)} (user_id ${user.user_id})`;
+  switch (step.kind) {
+    case 'conflict':
+      return `conflict: ${step.reason}`;
+    case 'add':
+      return `add ${who}, roles ${user.roles}, status ${user.status}`;
+    case 'unchanged':
+      return `unchanged ${who}`;
+    case 'update': {
+      const { before } = step;
+      return `update ${who}, roles ${before.roles} -> ${user.roles}, status ${before.status} -> ${user.status}`;
+    }
   }
 }

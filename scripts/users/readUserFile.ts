@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { CsvError, parse } from 'csv-parse';
-import { readUser, type User } from '../../src/domain/users/user.ts';
+import { readUserWithId, type User } from '../../src/domain/users/user.ts';
 import { CommandFailure } from './failure.ts';
 
 /** A line of the file: a user, or why it is none. */
@@ -36,7 +36,7 @@ export async function* readUserFile(file: string): AsyncGenerator<FileLine> {
         yield { line, bad: `${cells.length} fields, but the header has ${width}` };
         continue;
       }
-      const user = readUser(fieldsOf(cells, header));
+      const user = readUserWithId(fieldsOf(cells, header));
       if ('refused' in user) yield { line, bad: user.refused };
       else yield seen.add(user, line);
     }

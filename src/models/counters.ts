@@ -29,3 +29,14 @@ export async function takeNumbers(connection: Connection, counter: string, size:
   if (!after) throw new Error(`The counter ${counter} gave no number`);
   return after.next - size + 1;
 }
+
+/**
+ * Keeps a counter from giving the numbers up to `taken`, because somebody brought one of them along.
+ *
+ * @throws ServiceUnavailableError when MongoDB is away
+ */
+export async function raiseNumbers(connection: Connection, counter: string, taken: number): Promise<void> {
+  await usable(connection)
+    .collection<CounterDocument>('counters')
+    .updateOne({ _id: counter }, { $max: { next: taken } }, { upsert: true });
+}

@@ -1,6 +1,11 @@
-import { type Connection, type InferSchemaType, Schema } from 'mongoose';
+import { type ClientSession, type Connection, type InferSchemaType, Schema } from 'mongoose';
+import type { NewUser, User } from '../domain/users/user.ts';
 import { usable } from '../runtime/mongo.ts';
+import { raiseNumbers, takeNumbers } from './counters.ts';
 import { createMissing } from './createMissing.ts';
+import { isDuplicateKey } from './transaction.ts';
+
+export type { User } from '../domain/users/user.ts';
 
 /** `roles` of those who may report usage: a seller. The numbers are the ones of the contract's first server. */
 export const SELLER_ROLE = 3;
@@ -24,12 +29,9 @@ userSchema.index({ user_name_folded: 1 });
 
 type StoredUser = InferSchemaType<typeof userSchema>;
 
-export interface User {
-  readonly user_id: number;
-  readonly user_name: string;
-  readonly roles: number;
-  readonly status: number;
-}
+/** The counter that ids are taken from; it never falls behind an id that somebody brought along. */
+const USER_IDS = 'users';
+const MOST_COLLISIONS = 5;
 
 /** The name or the id belongs to somebody else already. */
 export class UserExistsError extends Error {
@@ -73,6 +75,24 @@ export async function findUsersById(connection: Connection, userIds: readonly nu
   return found.map(toUser);
 }
 
+/** Everybody who has the id or the very name of one of these users. */
+export async function findUsersByIdOrName(
+  connection: Connection,
+  users: readonly User[],
+  session?: ClientSession,
+): Promise<User[]> {
+  const userIds = users.map((user) => user.user_id);
+  const userNames = users.map((user) => user.user_name);
+  const found = await usable(connection)
+    .collection<StoredUser>('users')
+    .find(
+      { $or: [{ user_id: { $in: userIds } }, { user_name: { $in: userNames } }] },
+      session ? { session } : {},
+    )
+    .toArray();
+  return found.map(toUser);
+}
+
 /** Whom a name means: its exact owner, else the eldest active seller that differs in case only, else nobody. */
 export function chooseUser(userName: string, candidates: readonly User[]): User | undefined {
   const exact = candidates.find((user) => user.user_name === userName);
@@ -80,6 +100,136 @@ export function chooseUser(userName: string, candidates: readonly User[]): User 
   const folded = foldUserName(userName);
   const similar = candidates.filter((user) => foldUserName(user.user_name) === folded);
   return similar.find(mayReportUsage) ?? similar[0];
+}
+
+/**
+ * Adds a user. One who brings no id along gets the next free one.
+ *
+ * @throws UserExistsError when the name or the id is taken
+ * @throws ServiceUnavailableError when MongoDB is away
+ */
+export async function createUser(connection: Connection, user: NewUser): Promise<User> {
+  const userId = user.user_id;
+  if (userId !== undefined) await reserveUserIds(connection, userId);
+  for (let collisions = 0; ; collisions++) {
+    const created = { ...user, user_id: userId ?? (await nextUserId(connection)) };
+    try {
+      await usable(connection).collection<StoredUser>('users').insertOne(toStoredUser(created));
+      return created;
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error;
+      await refuseTaken(connection, user);
+      if (collisions === MOST_COLLISIONS) throw error;
+      await reserveUserIds(connection, await largestUserId(connection));
+    }
+  }
+}
+
+/** Which users to list, in the order of their ids. */
+export interface UserPage {
+  /** Part of the name, ignoring case. */
+  readonly namePart?: string | undefined;
+  /** The last id of the page before; 0 for the first page. */
+  readonly afterId: number;
+  readonly limit: number;
+}
+
+export async function listUsers(connection: Connection, page: UserPage): Promise<User[]> {
+  const { namePart, afterId, limit } = page;
+  const found = await usable(connection)
+    .collection<StoredUser>('users')
+    .find({
+      user_id: { $gt: afterId },
+      ...(namePart ? { user_name_folded: { $regex: asPattern(foldUserName(namePart)) } } : {}),
+    })
+    .sort({ user_id: 1 })
+    .limit(limit)
+    .toArray();
+  return found.map(toUser);
+}
+
+/** @returns the user as it is now, or nothing when nobody has the id */
+export async function setUserStatus(
+  connection: Connection,
+  userId: number,
+  status: number,
+): Promise<User | undefined> {
+  const changed = await usable(connection)
+    .collection<StoredUser>('users')
+    .findOneAndUpdate({ user_id: userId }, { $set: { status } }, { returnDocument: 'after' });
+  return changed ? toUser(changed) : undefined;
+}
+
+/** Sees to it that no new user is given an id up to this one. */
+export async function reserveUserIds(connection: Connection, upTo: number): Promise<void> {
+  await raiseNumbers(connection, USER_IDS, upTo);
+}
+
+/** Adds users with the ids that they bring along. Their ids have been reserved. */
+export async function createUsers(
+  connection: Connection,
+  users: readonly User[],
+  session: ClientSession,
+): Promise<void> {
+  await usable(connection).collection<StoredUser>('users').insertMany(users.map(toStoredUser), { session });
+}
+
+export async function updateRolesAndStatus(
+  connection: Connection,
+  users: readonly User[],
+  session: ClientSession,
+): Promise<void> {
+  await usable(connection)
+    .collection<StoredUser>('users')
+    .bulkWrite(
+      users.map(({ user_id, roles, status }) => ({
+        updateOne: { filter: { user_id }, update: { $set: { roles, status } } },
+      })),
+      { session },
+    );
+}
+
+async function nextUserId(connection: Connection): Promise<number> {
+  const userId = await takeNumbers(connection, USER_IDS, 1);
+  if (Number.isSafeInteger(userId)) return userId;
+  throw new Error('No user id is left: an id close to 2^53 was imported, and ids are never given twice');
+}
+
+async function refuseTaken(connection: Connection, user: NewUser): Promise<void> {
+  const { user_name: userName, user_id: userId } = user;
+  const similar = await findUsersByName(connection, [userName]);
+  const sameName = similar.find((other) => other.user_name === userName);
+  if (sameName) {
+    throw new UserExistsError(`${JSON.stringify(userName)} exists already, with user_id ${sameName.user_id}`);
+  }
+  const [sameId] = userId === undefined ? [] : await findUsersById(connection, [userId]);
+  if (sameId) {
+    throw new UserExistsError(`user_id ${userId} belongs to ${JSON.stringify(sameId.user_name)} already`);
+  }
+}
+
+async function largestUserId(connection: Connection): Promise<number> {
+  const [last] = await usable(connection)
+    .collection<StoredUser>('users')
+    .find()
+    .sort({ user_id: -1 })
+    .limit(1)
+    .toArray();
+  return last?.user_id ?? 0;
+}
+
+function asPattern(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+}
+
+function toStoredUser(user: User): StoredUser {
+  return {
+    user_id: user.user_id,
+    user_name: user.user_name,
+    user_name_folded: foldUserName(user.user_name),
+    roles: user.roles,
+    status: user.status,
+  };
 }
 
 function toUser(stored: StoredUser): User {

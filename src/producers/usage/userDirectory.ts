@@ -36,8 +36,10 @@ export class UserDirectory {
 
   async #ask(userName: string): Promise<User | undefined> {
     if (userName.length > LONGEST_USER_NAME) return undefined;
+    // The moment counts from the question: the answer may be as old as that.
+    const start = performance.now();
     const { user } = await this.#lookup.add(userName);
-    if (user) this.#known.set(userName, user);
+    if (user) this.#known.set(userName, user, { start });
     return user;
   }
 }
