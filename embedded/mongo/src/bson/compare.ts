@@ -1,14 +1,6 @@
 import { Binary, BSONRegExp, BSONSymbol, Code, ObjectId, Timestamp } from 'bson';
 import { compareNumbers } from './numbers.ts';
-import {
-  type Document,
-  isArray,
-  isDocument,
-  isNumeric,
-  typeOrder,
-  typeOrderOf,
-  type Value,
-} from './values.ts';
+import { type Document, isArray, isDocument, isNumeric, typeOrderOf, type Value } from './values.ts';
 
 /** Compares two strings; a collation brings its own. */
 export type StringOrder = (left: string, right: string) => number;

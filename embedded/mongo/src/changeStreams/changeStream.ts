@@ -152,7 +152,7 @@ function changeEvent(log: ChangeLog, change: LoggedChange, looksUp: boolean): Do
 function documentEvent({ before, after }: DocumentChange, looksUp: boolean): Document {
   const next = after?.document;
   const previous = before?.document;
-  const documentKey: Document = { _id: (next ?? previous)?.['_id'] ?? null };
+  const documentKey: Document = { _id: (next ?? previous)?._id ?? null };
   if (next === undefined) return { operationType: 'delete', documentKey };
   if (previous === undefined) return { operationType: 'insert', documentKey, fullDocument: next };
   return {

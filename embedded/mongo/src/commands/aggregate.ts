@@ -30,13 +30,13 @@ export const aggregate: Command = {
     const stages = arrayField(body, 'pipeline');
     if (stages === undefined)
       throw failedToParse("BSON field 'aggregate.pipeline' is missing but a required field");
-    const collection = body['aggregate'] === 1 ? null : checkedName(body['aggregate'], 'aggregate');
+    const collection = body.aggregate === 1 ? null : checkedName(body.aggregate, 'aggregate');
     const [first] = stages;
-    const changeStream = isDocument(first) ? first['$changeStream'] : undefined;
+    const changeStream = isDocument(first) ? first.$changeStream : undefined;
     if (isDocument(changeStream)) return openChangeStream(context, collection, changeStream, stages.slice(1));
     const pipeline = pipelineContext(context);
     const documents = await retryWhileLocked(context, () =>
-      [...runPipeline(stages, collection, pipeline, body['hint'])].map((document) => serialize(document)),
+      [...runPipeline(stages, collection, pipeline, body.hint)].map((document) => serialize(document)),
     );
     const cursor = await server.cursors.start(
       new ResultSource(documents),
@@ -77,7 +77,7 @@ async function openChangeStream(
       'OperationNotSupportedInTransaction',
       '$changeStream cannot be used in a transaction',
     );
-  const scope = { database: options['allChangesForCluster'] === true ? null : database, collection };
+  const scope = { database: options.allChangesForCluster === true ? null : database, collection };
   const source = new ChangeStream(
     store.changeLog,
     scope,

@@ -111,8 +111,8 @@ export const dropDatabase: Command = {
 export const renameCollection: Command = {
   fields: ['to', 'dropTarget', 'stayTemp'],
   run({ store, body }) {
-    const source = splitNamespace(body['renameCollection']);
-    const target = splitNamespace(body['to']);
+    const source = splitNamespace(body.renameCollection);
+    const target = splitNamespace(body.to);
     const collection = store.collection(source.database, source.name);
     if (collection === undefined) throw namespaceNotFound(`${source.database}.${source.name}`);
     const existing = store.collection(target.database, target.name);
@@ -150,7 +150,7 @@ export const listCollections: Command = {
         }),
       )
       .filter(matches)
-      .map((entry) => serialize(nameOnly ? { name: entry['name'], type: entry['type'] } : entry));
+      .map((entry) => serialize(nameOnly ? { name: entry.name, type: entry.type } : entry));
     const cursor = await server.cursors.start(
       new ResultSource(described),
       `${database}.$cmd.listCollections`,

@@ -15,7 +15,7 @@ function query({ body }: CommandContext): Query {
     skip: numberField(body, 'skip') ?? 0,
     limit: numberField(body, 'limit') ?? 0,
     collation: parseCollation(documentField(body, 'collation')),
-    hint: body['hint'],
+    hint: body.hint,
     variables: bindVariables(documentField(body, 'let'), { root: null, variables: null }),
   };
 }

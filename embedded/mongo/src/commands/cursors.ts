@@ -19,7 +19,7 @@ export const getMore: Command = {
     const batchSize = numberField(body, 'batchSize') ?? Number.POSITIVE_INFINITY;
     const wait = numberField(body, 'maxTimeMS') ?? defaultWaitMilliseconds;
     const cursor = await server.cursors.getMore(
-      cursorId(body['getMore']),
+      cursorId(body.getMore),
       batchSize === 0 ? Number.POSITIVE_INFINITY : batchSize,
       wait,
     );

@@ -71,7 +71,7 @@ function contextOf(
   const session = server.sessions.forCommand(body);
   const isEnding = name === 'commitTransaction' || name === 'abortTransaction';
   let transaction: Transaction | null = null;
-  if (body['autocommit'] === false && !isEnding) {
+  if (body.autocommit === false && !isEnding) {
     if (command.inTransaction !== true)
       throw new MongoServerError(
         'OperationNotSupportedInTransaction',
@@ -80,7 +80,7 @@ function contextOf(
     if (session === null || typeof txnNumber !== 'bigint')
       throw badValue('a transaction needs lsid and txnNumber');
     transaction =
-      body['startTransaction'] === true
+      body.startTransaction === true
         ? server.sessions.begin(session, txnNumber)
         : server.sessions.continue(session, txnNumber);
   }
@@ -112,13 +112,13 @@ async function runDurably(command: Command, context: CommandContext): Promise<Co
   const isRetryable =
     session !== null &&
     transaction === null &&
-    typeof body['txnNumber'] === 'bigint' &&
-    body['autocommit'] === undefined;
+    typeof body.txnNumber === 'bigint' &&
+    body.autocommit === undefined;
   await store.journal.room();
   const reply = isRetryable
-    ? await runOnce(command, context, session, body['txnNumber'])
+    ? await runOnce(command, context, session, body.txnNumber)
     : await command.run(context);
-  const failed = transaction !== null && reply['writeErrors'] !== undefined;
+  const failed = transaction !== null && reply.writeErrors !== undefined;
   // the first error of a transaction ends it, as in MongoDB
   if (failed && session?.transaction === transaction) context.server.sessions.abort(session);
   if (transaction === null && changesData(context)) await store.journal.flushed();

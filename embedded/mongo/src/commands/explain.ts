@@ -19,7 +19,7 @@ export const explain: Command = {
     const plan =
       collection === undefined
         ? { kind: 'empty' as const }
-        : planQuery(collection, { filter: filterOf(command), sort, collation, hint: command['hint'] });
+        : planQuery(collection, { filter: filterOf(command), sort, collation, hint: command.hint });
     const stage = { empty: 'EOF', collection: 'COLLSCAN', ids: 'IDHACK', idOrder: 'IXSCAN', index: 'IXSCAN' }[
       plan.kind
     ];
@@ -41,7 +41,7 @@ export const explain: Command = {
 function filterOf(command: Document): Document {
   const { pipeline } = command;
   const [first] = isArray(pipeline) ? pipeline : [];
-  const match = isDocument(first) ? first['$match'] : undefined;
+  const match = isDocument(first) ? first.$match : undefined;
   return (
     documentField(command, 'filter') ?? documentField(command, 'query') ?? (isDocument(match) ? match : {})
   );

@@ -56,7 +56,7 @@ export const find: Command = {
               skip: numberField(body, 'skip') ?? 0,
               limit,
               collation: parseCollation(documentField(body, 'collation')),
-              hint: body['hint'],
+              hint: body.hint,
               variables,
             },
             view,

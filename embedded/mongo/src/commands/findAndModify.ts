@@ -29,7 +29,7 @@ export const findAndModify: Command = {
   run: (context) => {
     const { body } = context;
     const remove = booleanField(body, 'remove');
-    if (remove === (body['update'] !== undefined))
+    if (remove === (body.update !== undefined))
       throw failedToParse('Either an update or remove=true must be specified');
     if (remove && booleanField(body, 'new'))
       throw failedToParse(
@@ -44,7 +44,7 @@ function query({ body }: CommandContext) {
     filter: documentField(body, 'query') ?? {},
     sort: documentField(body, 'sort'),
     collation: parseCollation(documentField(body, 'collation')),
-    hint: body['hint'],
+    hint: body.hint,
     variables: bindVariables(documentField(body, 'let'), { root: null, variables: null }),
   };
 }
@@ -68,7 +68,7 @@ function updateOne(context: CommandContext): CommandReply {
   const progress = newProgress();
   const statement = {
     ...parts,
-    update: compileUpdate(body['update'], arrayField(body, 'arrayFilters') ?? [], parts.variables),
+    update: compileUpdate(body.update, arrayField(body, 'arrayFilters') ?? [], parts.variables),
     multi: false,
     upsert: booleanField(body, 'upsert'),
   };

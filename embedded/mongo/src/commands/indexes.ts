@@ -137,7 +137,7 @@ export const dropIndexes: Command = {
     if (collection === undefined) throw namespaceNotFound(`${database}.${name}`);
     await withoutWriters(collection);
     const before = collection.indexes.length + 1;
-    const dropped = new Set(indexesToDrop(collection, body['index'] ?? null));
+    const dropped = new Set(indexesToDrop(collection, body.index ?? null));
     collection.indexes = collection.indexes.filter((index) => !dropped.has(index));
     store.saveCollection(collection);
     return { nIndexesWas: before, ok: 1 };

@@ -10,7 +10,7 @@ export const endSessions: Command = {
   fields: [],
   run({ server, body, name }) {
     for (const entry of arrayField(body, name) ?? []) {
-      const id = isDocument(entry) ? entry['id'] : undefined;
+      const id = isDocument(entry) ? entry.id : undefined;
       if (!(id instanceof Binary)) continue;
       const key = sessionKey(id);
       server.cursors.killOfSession(key);

@@ -59,7 +59,7 @@ function writeError(
 /** What a retried command already did before its server stopped or its client lost the connection. */
 function resumed({ session, body }: CommandContext): BatchResult | null {
   const record = session?.retry;
-  if (record?.kind !== 'partial' || record.number !== body['txnNumber']) return null;
+  if (record?.kind !== 'partial' || record.number !== body.txnNumber) return null;
   const { next, n, nModified, upserted, writeErrors } = record.body;
   return {
     next: counter(next),

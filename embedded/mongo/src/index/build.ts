@@ -8,10 +8,7 @@ import type { IndexSpecification } from './specification.ts';
 /** An empty index for a specification. @throws MongoServerError for a bad partial filter or collation */
 export function buildIndex(specification: IndexSpecification): OrderedIndex {
   const collation = parseCollation(specification.collation);
-  if (
-    collation?.specification['numericOrdering'] === true ||
-    collation?.specification['alternate'] === 'shifted'
-  ) {
+  if (collation?.specification.numericOrdering === true || collation?.specification.alternate === 'shifted') {
     throw notSupported("an index collation with 'numericOrdering' or 'alternate'");
   }
   const { partialFilterExpression: partial } = specification;

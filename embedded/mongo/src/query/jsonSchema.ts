@@ -123,11 +123,9 @@ const keywords: Readonly<Record<string, Keyword>> = {
   },
   additionalProperties: (operand, schema) => {
     const check = typeof operand === 'boolean' ? () => operand : subSchema(operand);
-    const known = isDocument(schema['properties'])
-      ? new Set(Object.keys(schema['properties']))
-      : new Set<string>();
-    const patterns = isDocument(schema['patternProperties'])
-      ? Object.keys(schema['patternProperties']).map((p) => toRegExp(p, ''))
+    const known = isDocument(schema.properties) ? new Set(Object.keys(schema.properties)) : new Set<string>();
+    const patterns = isDocument(schema.patternProperties)
+      ? Object.keys(schema.patternProperties).map((p) => toRegExp(p, ''))
       : [];
     return (value) =>
       !isDocument(value) ||
@@ -138,10 +136,10 @@ const keywords: Readonly<Record<string, Keyword>> = {
   minProperties: onSize(isDocument, fieldCount, true),
   maxProperties: onSize(isDocument, fieldCount, false),
   minimum: onNumbers(
-    (comparison, schema) => comparison > 0 || (comparison === 0 && schema['exclusiveMinimum'] !== true),
+    (comparison, schema) => comparison > 0 || (comparison === 0 && schema.exclusiveMinimum !== true),
   ),
   maximum: onNumbers(
-    (comparison, schema) => comparison < 0 || (comparison === 0 && schema['exclusiveMaximum'] !== true),
+    (comparison, schema) => comparison < 0 || (comparison === 0 && schema.exclusiveMaximum !== true),
   ),
   exclusiveMinimum: () => null,
   exclusiveMaximum: () => null,
@@ -169,7 +167,7 @@ const keywords: Readonly<Record<string, Keyword>> = {
   },
   additionalItems: (operand, schema) => {
     const check = typeof operand === 'boolean' ? () => operand : subSchema(operand);
-    const start = isArray(schema['items']) ? schema['items'].length : Number.POSITIVE_INFINITY;
+    const start = isArray(schema.items) ? schema.items.length : Number.POSITIVE_INFINITY;
     return (value) => !isArray(value) || value.slice(start).every(check);
   },
   uniqueItems: (operand) => {

@@ -224,7 +224,7 @@ function implies(bounds: Map<string, FieldBounds>, partial: Document): boolean {
     const field = bounds.get(name);
     if (name.startsWith('$') || field === undefined) return false;
     const onlyExists =
-      isDocument(condition) && Object.keys(condition).join() === '$exists' && condition['$exists'] === true;
+      isDocument(condition) && Object.keys(condition).join() === '$exists' && condition.$exists === true;
     if (onlyExists) return excludesNull(field);
     if (field.equals === undefined || name.includes('.')) return false;
     const matches = compileFilter({ [name]: condition });

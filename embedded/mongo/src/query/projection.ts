@@ -87,16 +87,16 @@ function addField(
     return isTruthy(value) ? 'inclusion' : 'exclusion';
   }
   if (isDocument(value) && !options.isStage) {
-    if (value['$slice'] !== undefined) {
-      place(tree, path, { transform: sliceOf(value['$slice']) });
+    if (value.$slice !== undefined) {
+      place(tree, path, { transform: sliceOf(value.$slice) });
       return null;
     }
-    if (value['$elemMatch'] !== undefined) {
-      place(tree, path, { transform: elemMatchOf(value['$elemMatch']) });
+    if (value.$elemMatch !== undefined) {
+      place(tree, path, { transform: elemMatchOf(value.$elemMatch) });
       return 'inclusion';
     }
   }
-  if (isDocument(value) && value['$meta'] !== undefined) throw notSupported('the projection operator $meta');
+  if (isDocument(value) && value.$meta !== undefined) throw notSupported('the projection operator $meta');
   place(tree, path, { expression: compileExpression(value) });
   return path === '_id' ? null : 'inclusion';
 }

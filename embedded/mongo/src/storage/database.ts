@@ -12,7 +12,7 @@ import { checkWriteAheadLog } from './writeAheadLog.ts';
 const formatVersion = 1;
 
 const sqliteBusy = 5;
-const sqliteDamaged = new Set([11, 26]);
+export const sqliteDamaged = new Set([11, 26]);
 
 export interface StoredRow {
   record: number;
@@ -138,7 +138,7 @@ export class Database {
     for (const row of this.sqlite
       .prepare(`SELECT record, bytes, checksum FROM ${table} ORDER BY record`)
       .iterate()) {
-      const record = Number(row['record']);
+      const record = Number(row.record);
       yield { record, bytes: this.verified(table, row, collection, record) };
     }
   }
@@ -149,8 +149,8 @@ export class Database {
     collection: number,
     record: number,
   ): Uint8Array {
-    const bytes = row['bytes'];
-    if (!(bytes instanceof Uint8Array) || checksumOf(collection, record, bytes) !== row['checksum']) {
+    const bytes = row.bytes;
+    if (!(bytes instanceof Uint8Array) || checksumOf(collection, record, bytes) !== row.checksum) {
       throw new DataFileDamaged(this.file, `the row ${record} of table ${table} does not match its checksum`);
     }
     return bytes;
@@ -205,9 +205,9 @@ function openVerified(file: string): DatabaseSync {
   const sqlite = new DatabaseSync(file);
   try {
     sqlite.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-    const finding = sqlite.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+    const finding = sqlite.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (finding !== 'ok') throw new DataFileDamaged(file, `SQLite's check found: ${String(finding)}`);
-    const version = Number(sqlite.prepare('PRAGMA user_version').get()?.['user_version']);
+    const version = Number(sqlite.prepare('PRAGMA user_version').get()?.user_version);
     if (version > formatVersion) {
       throw new DataFileDamaged(
         file,

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { BatchWriter, changeKind } from './batch.ts';
-import { Database } from './database.ts';
+import { Database, sqliteCode, sqliteDamaged } from './database.ts';
 import { DataFileDamaged, DataFileInUse } from './errors.ts';
 import type { StorageReply, StorageRequest } from './protocol.ts';
 
@@ -29,12 +29,15 @@ function handle(request: StorageRequest): void {
     case 'open':
       database = new Database(request.file);
       rows = packRows(database);
-      return reply({ type: 'done' });
+      reply({ type: 'done' });
+      return;
     case 'nextRows':
-      return sendRows();
+      sendRows();
+      return;
     case 'commit':
       database?.commit(Buffer.from(request.batch, 0, request.length));
-      return reply({ type: 'done' });
+      reply({ type: 'done' });
+      return;
     case 'close':
       database?.close();
       reply({ type: 'done' });
@@ -44,7 +47,10 @@ function handle(request: StorageRequest): void {
 
 function sendRows(): void {
   while (writer.bytes < rowsPerMessageBytes && rows?.next().done === false);
-  if (writer.isEmpty) return reply({ type: 'done' });
+  if (writer.isEmpty) {
+    reply({ type: 'done' });
+    return;
+  }
   const packed = writer.take();
   const { buffer } = packed;
   if (!(buffer instanceof ArrayBuffer)) throw new TypeError('a batch is not transferable');
@@ -67,5 +73,6 @@ function reply(message: StorageReply, transfer: ArrayBuffer[] = []): void {
 
 function reasonOf(error: unknown): 'inUse' | 'damaged' | 'other' {
   if (error instanceof DataFileInUse) return 'inUse';
-  return error instanceof DataFileDamaged ? 'damaged' : 'other';
+  const code = sqliteCode(error);
+  return error instanceof DataFileDamaged || (code !== null && sqliteDamaged.has(code)) ? 'damaged' : 'other';
 }

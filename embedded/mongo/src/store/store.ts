@@ -103,7 +103,7 @@ export class Store {
     if (kind !== changeKind.putDocument || collection === undefined) return;
     const raw = Buffer.from(bytes);
     const document = deserialize(raw);
-    const record = collection.addRecord(recordId, keyString(document['_id']));
+    const record = collection.addRecord(recordId, keyString(document._id));
     record.current = new Version(raw, null);
     for (const index of collection.indexes) for (const key of index.keysOf(document)) index.add(key, record);
     this.count(collection, 1, raw.length);

@@ -25,7 +25,7 @@ export function insertDocument(
   checkDocument(collection, document);
   const version = newVersion(document, raw);
   store.checkSize(version.raw.length);
-  const key = keyString(document['_id']);
+  const key = keyString(document._id);
   const existing = collection.record(key);
   if (existing !== undefined) checkIdIsFree(collection, existing, document, transaction);
   const keys: string[][] = [];
@@ -119,7 +119,7 @@ function newVersion(document: Document, raw: Buffer | null): Version {
 function checkDocument(collection: Collection, document: Document): void {
   if (collection.validator !== null && !collection.validator(document)) {
     throw new MongoServerError('DocumentValidationFailure', 'Document failed validation', {
-      details: { errInfo: { failingDocumentId: document['_id'] } },
+      details: { errInfo: { failingDocumentId: document._id } },
     });
   }
 }
@@ -139,7 +139,7 @@ function checkIdIsFree(
     pending === null && transaction !== null && record.changedAt > transaction.snapshot.timestamp;
   if (changedSince) throw writeConflict('the _id was written after the transaction began');
   if ((pending === null ? record.current : pending.version) !== null) {
-    throw duplicateKey(collection, '_id_', { _id: 1 }, { _id: document['_id'] ?? null });
+    throw duplicateKey(collection, '_id_', { _id: 1 }, { _id: document._id ?? null });
   }
 }
 

@@ -13,7 +13,7 @@ function arrayAt(draft: Draft, parts: readonly string[], name: string): Value[] 
   const current = draft.get(parts);
   if (current === undefined || isArray(current)) return current;
   throw badValue(
-    `The field '${parts.join('.')}' must be an array but is of type ${typeName(current)} in document {_id: ${String(draft.root['_id'])}} (${name})`,
+    `The field '${parts.join('.')}' must be an array but is of type ${typeName(current)} in document {_id: ${String(draft.root._id)}} (${name})`,
   );
 }
 
@@ -31,7 +31,7 @@ interface PushOptions {
 }
 
 function parsePush(operand: Value): PushOptions {
-  if (!isDocument(operand) || operand['$each'] === undefined)
+  if (!isDocument(operand) || operand.$each === undefined)
     return { values: [operand], position: null, slice: null, order: null };
   const { $each: each, $position: position, $slice: slice, $sort: sort, ...unknown } = operand;
   const [extra] = Object.keys(unknown);
@@ -70,7 +70,7 @@ export const push: Modifier = (operand) => {
 };
 
 export const addToSet: Modifier = (operand) => {
-  const each = isDocument(operand) ? operand['$each'] : undefined;
+  const each = isDocument(operand) ? operand.$each : undefined;
   if (each !== undefined && !isArray(each))
     throw badValue('The argument to $each in $addToSet must be an array');
   const values = each ?? [operand];

@@ -74,7 +74,7 @@ function insertFromFilter(
   progress: UpdateProgress,
 ): void {
   const { document } = update(documentFromFilter(filter), filter, true);
-  const id = document['_id'] ?? new ObjectId();
+  const id = document._id ?? new ObjectId();
   if (isArray(id) || id instanceof BSONRegExp)
     throw new MongoServerError('InvalidIdField', "The '_id' value cannot be an array or a regex");
   const { _id: _unset, ...rest } = document;

@@ -24,7 +24,7 @@ export type Modifier = (operand: Value, path: string) => Change;
 type Arithmetic = (left: Numeric, right: Numeric) => Numeric | undefined;
 
 function describeId(draft: Draft): string {
-  return `{_id: ${JSON.stringify(String(draft.root['_id']))}}`;
+  return `{_id: ${JSON.stringify(String(draft.root._id))}}`;
 }
 
 function arithmetic(
@@ -63,7 +63,7 @@ function extreme(accepts: (comparison: number) => boolean): Modifier {
 }
 
 const currentDate: Modifier = (operand, path) => {
-  const kind = isDocument(operand) ? operand['$type'] : operand === true ? 'date' : undefined;
+  const kind = isDocument(operand) ? operand.$type : operand === true ? 'date' : undefined;
   if (kind !== 'date' && kind !== 'timestamp') {
     throw badValue(`$currentDate of '${path}' needs true, {$type: 'date'} or {$type: 'timestamp'}`);
   }

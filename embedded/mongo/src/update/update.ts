@@ -43,7 +43,7 @@ function replacement(update: Document): Update {
       `The dollar ($) prefixed field '${dollar}' in '${dollar}' is not allowed in the context of an update's replacement document.`,
     );
   return (document) => {
-    const id = document['_id'] ?? update['_id'];
+    const id = document._id ?? update._id;
     const next = id === undefined ? { ...update } : { _id: id, ...update };
     checkId(document, next);
     return { document: next, isChanged: !identicalValues(document, next), changedRoots: null };
@@ -53,10 +53,10 @@ function replacement(update: Document): Update {
 function pipelineUpdate(stages: readonly Value[], variables: Variables | null): Update {
   const transform = compileTransforms(stages, bindVariables(undefined, { root: null, variables }));
   return (document) => {
-    const id = document['_id'];
+    const id = document._id;
     const transformed = transform(document);
     const next =
-      id !== undefined && transformed['_id'] === undefined ? { _id: id, ...transformed } : transformed;
+      id !== undefined && transformed._id === undefined ? { _id: id, ...transformed } : transformed;
     checkId(document, next);
     return { document: next, isChanged: !identicalValues(document, next), changedRoots: null };
   };
@@ -150,8 +150,8 @@ function checkConflicts(paths: readonly string[]): void {
 }
 
 function checkId(before: Document, after: Document): void {
-  const id = before['_id'];
-  if (id === undefined || equalValues(id, after['_id'])) return;
+  const id = before._id;
+  if (id === undefined || equalValues(id, after._id)) return;
   throw new MongoServerError(
     'ImmutableField',
     "Performing an update on the path '_id' would modify the immutable field '_id'",
@@ -181,7 +181,7 @@ function addEqualities(draft: Draft, filter: Document): void {
 function equalityIn(condition: Value): Value | undefined {
   if (!isDocument(condition) || !Object.keys(condition)[0]?.startsWith('$'))
     return condition instanceof BSONRegExp ? undefined : condition;
-  if (condition['$eq'] !== undefined) return condition['$eq'];
-  const all = condition['$all'];
+  if (condition.$eq !== undefined) return condition.$eq;
+  const all = condition.$all;
   return isArray(all) && all.length === 1 ? all[0] : undefined;
 }

@@ -49,7 +49,7 @@ export function percentileShares(
   name: string,
 ): { input: Value; shares: readonly number[] | 'median' } {
   if (name === '$median')
-    return { input: namedArguments(operand, name, ['input', 'method'])['input'] ?? null, shares: 'median' };
+    return { input: namedArguments(operand, name, ['input', 'method']).input ?? null, shares: 'median' };
   const { input, p } = namedArguments(operand, name, ['input', 'p', 'method']);
   if (!isArray(p)) throw typeMismatch("'p' of $percentile must be an array of numbers");
   const shares = p.map((share) => {

@@ -20,11 +20,11 @@ const switchCase: OperatorCompiler = (operand, compile, name) => {
   const compiled = branches.map((branch) => {
     if (!isDocument(branch)) throw failedToParse('$switch expected each branch to be an object');
     const { case: test, then } = namedArguments(branch, '$switch branch', ['case', 'then']);
-    return { test: compile(test ?? null), then: compile(then ?? null) };
+    return { test: compile(test ?? null), result: compile(then ?? null) };
   });
   const otherwise = fallback === undefined ? null : compile(fallback);
   return (environment) => {
-    for (const { test, then } of compiled) if (isTruthy(test(environment))) return then(environment);
+    for (const { test, result } of compiled) if (isTruthy(test(environment))) return result(environment);
     if (otherwise !== null) return otherwise(environment);
     throw new MongoServerError(
       'Location40066',

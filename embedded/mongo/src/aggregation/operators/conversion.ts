@@ -133,7 +133,7 @@ const targetsByNumber: Readonly<Record<number, Target>> = {
 };
 
 function targetOf(value: Argument): Target {
-  const named = isDocument(value) ? (value satisfies Document)['type'] : value;
+  const named = isDocument(value) ? (value satisfies Document).type : value;
   const target = isNumeric(named)
     ? targetsByNumber[toNumber(named)]
     : Object.keys(conversions).find((name) => name === named);

@@ -3,7 +3,7 @@ import { failedToParse, typeMismatch } from '../../errors.ts';
 import { isNullish, namedArguments, type OperatorCompiler, unary, variadic } from './operator.ts';
 
 function fieldName(value: Value | undefined, name: string): string {
-  const literal = isDocument(value) ? value['$literal'] : value;
+  const literal = isDocument(value) ? value.$literal : value;
   if (typeof literal !== 'string') throw failedToParse(`${name} requires 'field' to be a constant string`);
   return literal;
 }
@@ -67,7 +67,7 @@ export const objectOperators: Readonly<Record<string, OperatorCompiler>> = {
 };
 
 function keyAndValue(pair: Value, name: string): [string, Value] {
-  const [key, value] = isArray(pair) ? pair : isDocument(pair) ? [pair['k'], pair['v']] : [];
+  const [key, value] = isArray(pair) ? pair : isDocument(pair) ? [pair.k, pair.v] : [];
   if (typeof key !== 'string' || value === undefined)
     throw typeMismatch(`${name} requires pairs of a string key and a value`);
   return [key, value];

@@ -95,7 +95,7 @@ const countStage: StageCompiler = (specification) => {
 };
 
 const sample: StageCompiler = (specification) => {
-  const size = count(isDocument(specification) ? (specification['size'] ?? null) : null, '$sample', 1);
+  const size = count(isDocument(specification) ? (specification.size ?? null) : null, '$sample', 1);
   return (documents) => {
     const pool = [...documents];
     const picked: Document[] = [];

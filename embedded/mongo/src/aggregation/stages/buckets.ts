@@ -90,12 +90,12 @@ const bucketAuto: StageCompiler = (specification, context) => {
   const wanted = isNumeric(buckets) ? toNumber(buckets) : 0;
   if (!Number.isInteger(wanted) || wanted < 1)
     throw new MongoServerError('Location40243', "The $bucketAuto 'buckets' field must be a positive integer");
-  const valueOf = compileExpression(groupBy ?? null);
+  const groupValue = compileExpression(groupBy ?? null);
   const outputs = compileOutput(output);
   return function* (documents) {
     const entries = [...documents].map((document) => ({
       document,
-      value: valueOf({ root: document, variables: context.variables }) ?? null,
+      value: groupValue({ root: document, variables: context.variables }) ?? null,
     }));
     entries.sort((left, right) => compareValues(left.value, right.value));
     const size = Math.max(1, Math.round(entries.length / wanted));

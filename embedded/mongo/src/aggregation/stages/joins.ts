@@ -146,7 +146,7 @@ const graphLookup: StageCompiler = (specification, context) => {
       for (let depth = 0; depth <= deepest && frontier.length > 0; depth++) {
         const next: (Value | undefined)[] = [];
         for (const candidate of frontier.flatMap((value) => index.find(value))) {
-          const key = keyString(candidate['_id']);
+          const key = keyString(candidate._id);
           if (found.has(key) || !matches(candidate)) continue;
           found.set(
             key,

@@ -22,7 +22,7 @@ function targetOf(
 }
 
 function withId(document: Document): Document {
-  if (document['_id'] !== undefined) return document;
+  if (document._id !== undefined) return document;
   return { _id: new ObjectId(), ...document };
 }
 
@@ -63,10 +63,10 @@ const merge: StageCompiler = (specification, context) => {
       throw failedToParse(`BSON field '$merge.${field}' is an unknown field.`);
   }
   checkOutsideOfTransaction(context, '$merge');
-  const target = targetOf(options['into'], context, '$merge');
-  const on = (isArray(options['on']) ? options['on'] : [options['on'] ?? '_id']).map(String);
-  const whenMatched = matchedAction(options['whenMatched'] ?? 'merge', context);
-  const whenNotMatched = options['whenNotMatched'] ?? 'insert';
+  const target = targetOf(options.into, context, '$merge');
+  const on = (isArray(options.on) ? options.on : [options.on ?? '_id']).map(String);
+  const whenMatched = matchedAction(options.whenMatched ?? 'merge', context);
+  const whenNotMatched = options.whenNotMatched ?? 'insert';
   if (typeof whenNotMatched !== 'string' || !['insert', 'discard', 'fail'].includes(whenNotMatched))
     throw failedToParse("'whenNotMatched' must be insert, discard or fail");
   return (documents) => {
@@ -104,16 +104,16 @@ function matchedAction(action: Value, context: PipelineContext): WhenMatched {
   }
   switch (action) {
     case 'replace':
-      return (old, next) => ({ ...next, _id: old['_id'] ?? null });
+      return (old, next) => ({ ...next, _id: old._id ?? null });
     case 'merge':
-      return (old, next) => ({ ...old, ...next, _id: old['_id'] ?? null });
+      return (old, next) => ({ ...old, ...next, _id: old._id ?? null });
     case 'keepExisting':
       return () => null;
     case 'fail':
       return (_old, next) => {
         throw new MongoServerError(
           'DuplicateKey',
-          `$merge found a document with the same key: ${String(next['_id'])}`,
+          `$merge found a document with the same key: ${String(next._id)}`,
         );
       };
     default:

@@ -21,9 +21,9 @@ export const transformStages: Readonly<Record<string, TransformCompiler>> = {
     return projection;
   },
   $replaceRoot: (specification, variables) => {
-    if (!isDocument(specification) || specification['newRoot'] === undefined)
+    if (!isDocument(specification) || specification.newRoot === undefined)
       throw badValue('$replaceRoot requires newRoot');
-    return replaceWith(specification['newRoot'], variables);
+    return replaceWith(specification.newRoot, variables);
   },
   $replaceWith: replaceWith,
 };

@@ -93,7 +93,7 @@ const not: FieldOperator = (operand, _condition, context) => {
 export const evaluationOperators: Readonly<Record<string, FieldOperator>> = {
   $regex: regex,
   $options: (_operand, condition) => {
-    if (condition['$regex'] === undefined) throw badValue('$options needs a $regex');
+    if (condition.$regex === undefined) throw badValue('$options needs a $regex');
     return null;
   },
   $mod: modulo,
