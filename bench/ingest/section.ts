@@ -1,0 +1,50 @@
+import type { Report } from '../report/report.ts';
+import type { Stage } from '../stage/stage.ts';
+
+/** How long and how often things are measured. */
+export interface Pace {
+  readonly rounds: number;
+  /** Of one closed-loop measurement. */
+  readonly seconds: number;
+  /** Events of one batch or raw queue measurement. */
+  readonly batchEvents: number;
+  /** Events of one drain. */
+  readonly drainEvents: number;
+  /** Events of one drain of the naive design, which takes longer for each. */
+  readonly naiveDrainEvents: number;
+  /** Of the watch over the backlog. */
+  readonly backlogSeconds: number;
+  /** Of one measurement of latencies. */
+  readonly latencySeconds: number;
+}
+
+/** What a part of the benchmark works with. */
+export interface Section {
+  readonly stage: Stage;
+  readonly report: Report;
+  readonly pace: Pace;
+}
+
+export const FULL_PACE: Pace = {
+  rounds: 3,
+  seconds: 3,
+  batchEvents: 60_000,
+  drainEvents: 30_000,
+  naiveDrainEvents: 4_000,
+  backlogSeconds: 15,
+  latencySeconds: 5,
+};
+
+/** For a first look: the figures are noisy. */
+export const QUICK_PACE: Pace = {
+  rounds: 1,
+  seconds: 2,
+  batchEvents: 30_000,
+  drainEvents: 10_000,
+  naiveDrainEvents: 1_000,
+  backlogSeconds: 6,
+  latencySeconds: 3,
+};
+
+/** Connections of a single-report load: the clients that are served at the same time. */
+export const CONNECTIONS = 64;

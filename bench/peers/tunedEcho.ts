@@ -1,0 +1,16 @@
+/** Answers with the JSON that was sent, on the product's HTTP platform. */
+import { answerJson } from '../../src/api/answer.ts';
+import { readJson } from '../../src/api/body/readJson.ts';
+import { servePlatform } from './platform.ts';
+
+const BODY_LIMIT_BYTES = 64 * 1_024;
+
+await servePlatform({
+  method: 'post',
+  path: '/echo',
+  access: 'open',
+  errors: 'problem',
+  async handle(request, response) {
+    answerJson(response, 200, await readJson(request, BODY_LIMIT_BYTES));
+  },
+});

@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+import { type Db, MongoClient } from 'mongodb';
+import type { EmbeddedServer } from '../../embedded/embeddedServer.ts';
+import { findOnPath } from '../../embedded/findOnPath.ts';
+import { startMongo } from '../../embedded/mongo.ts';
+import { startRedis } from '../../embedded/redis.ts';
+import { foldUserName } from '../../src/models/users.ts';
+import { queuePrefix } from '../../src/producers/queues.ts';
+import { usageQueue } from '../../src/queues/usage.ts';
+import { SELLERS } from './reports.ts';
+
+const REDIS_PREFIX = 'bench';
+
+/** The stores that everything is measured on, and where their data and the logs lie. All of it is gone after `strike`. */
+export interface Stage {
+  readonly folder: string;
+  readonly redisUrl: string;
+  readonly mongoUrl: string;
+  /** How the MongoDB came to be, in words. */
+  readonly mongoKind: string;
+  readonly redis: Redis;
+  readonly db: Db;
+  /** The product's usage queue. */
+  readonly usage: Queue;
+  readonly adminApiKey: string;
+  /** The environment of every process of the benchmark. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly profileFolder: string | undefined;
+  strike(): Promise<void>;
+}
+
+/**
+ * Starts a Redis of its own as `npm start` does, every write on disk before it is answered, so that it may be emptied at
+ * will; and a MongoDB the same way unless an address is given, where a database of its own is made and dropped.
+ */
+export async function setStage(options: {
+  mongoUrl: string | undefined;
+  profileFolder: string | undefined;
+}): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
+  const servers: EmbeddedServer[] = [];
+  const stopServers = async () => {
+    await Promise.all(servers.map((server) => server.stop()));
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    const redisServer = await startRedis({ dir: join(folder, 'redis') });
+    servers.push(redisServer);
+    let mongoUrl = options.mongoUrl;
+    if (mongoUrl === undefined) {
+      const mongoServer = await startMongo({ dir: join(folder, 'mongo') });
+      servers.push(mongoServer);
+      mongoUrl = mongoServer.url;
+    }
+    const database = withDatabase(mongoUrl, `millrace_bench_${randomBytes(4).toString('hex')}`);
+    return await connect(folder, redisServer.url, database, options, stopServers);
+  } catch (error) {
+    await stopServers();
+    throw error;
+  }
+}
+
+async function connect(
+  folder: string,
+  redisUrl: string,
+  mongoUrl: string,
+  options: { mongoUrl: string | undefined; profileFolder: string | undefined },
+  stopServers: () => Promise<void>,
+): Promise<Stage> {
+  const redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
+  const client = await MongoClient.connect(mongoUrl);
+  const db = client.db();
+  const usage = new Queue(usageQueue.name, {
+    connection: redis,
+    prefix: queuePrefix(REDIS_PREFIX, usageQueue.name),
+  });
+  const adminApiKey = randomBytes(24).toString('base64url');
+  await addSellers(db);
+  return {
+    folder,
+    redisUrl,
+    mongoUrl,
+    mongoKind: options.mongoUrl
+      ? 'given by MONGODB_URL'
+      : findOnPath('mongod')
+        ? 'mongod from PATH'
+        : 'the embedded server',
+    redis,
+    db,
+    usage,
+    adminApiKey,
+    environment: {
+      REDIS_URL: redisUrl,
+      MONGODB_URL: mongoUrl,
+      REDIS_PREFIX,
+      ADMIN_API_KEY: adminApiKey,
+      LOG_LEVEL: 'info',
+    },
+    profileFolder: options.profileFolder,
+    async strike() {
+      try {
+        await db.dropDatabase();
+      } finally {
+        await client.close();
+        await usage.close();
+        redis.disconnect();
+        await stopServers();
+      }
+    },
+  };
+}
+
+async function addSellers(db: Db): Promise<void> {
+  await db.collection('users').insertMany(
+    SELLERS.map((userName, index) => ({
+      user_id: index + 1,
+      user_name: userName,
+      user_name_folded: foldUserName(userName),
+      roles: 3,
+      status: 1,
+    })),
+  );
+}
+
+/** Not by the URL class, which does not take the list of hosts of a replica set. */
+function withDatabase(url: string, name: string): string {
+  return url.replace(/^([^:]+:\/\/[^/?]+)(\/[^?]*)?/, `$1/${name}`);
+}
