@@ -4,6 +4,7 @@
  */
 import { InvalidEnvironmentError } from '../config/env.ts';
 import { EmbeddedServerError } from '../embedded/embeddedServer.ts';
+import { finishInterrupted } from './data/entries.ts';
 import { CredentialsError } from './start/credentials.ts';
 import { DataFolderInUseError, dataFolder, lockDataFolder } from './start/dataFolder.ts';
 import { loadDotEnv } from './start/dotEnv.ts';
@@ -34,6 +35,7 @@ try {
 async function main(): Promise<void> {
   const folder = dataFolder();
   const lock = lockDataFolder(folder, 'npm start');
+  await finishInterrupted(folder);
   const output = openOutput(process.env.LOG_FORMAT);
   const processes: Processes = { ingress: [], workers: [], databases: [] };
   const signal = stopOnSignals(() => {

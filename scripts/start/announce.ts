@@ -3,7 +3,7 @@ import { readyBanner } from './banner.ts';
 import type { Demo } from './demo.ts';
 import type { Output } from './output.ts';
 
-const CHECK_EVERY_MS = 200;
+const CHECK_EVERY_MS = 400;
 const ANSWER_LIMIT_MS = 3_000;
 const LONG_START_MS = 30_000;
 

@@ -65,7 +65,7 @@ export function displayName(folder: string): string {
  */
 export function lockDataFolder(folder: string, activity: string): DataFolderLock {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const lock = tryLock(folder);
+  const lock = tryLock(folder, LOCK_WAIT_MS);
   if (!lock) throw new DataFolderInUseError(folder, readHolder(folder));
   const describe = (user: Holder) => writeJsonFile(holderFile(folder), user);
   describe({ pid: process.pid, activity });
@@ -82,15 +82,15 @@ export function lockDataFolder(folder: string, activity: string): DataFolderLock
 export function findHolder(folder: string): Holder | undefined {
   const file = readHolder(folder);
   if (!file) return undefined;
-  const lock = tryLock(folder);
+  const lock = tryLock(folder, 0);
   lock?.close();
   return lock ? undefined : file;
 }
 
-function tryLock(folder: string): DatabaseSync | undefined {
+function tryLock(folder: string, waitMs: number): DatabaseSync | undefined {
   const lock = new DatabaseSync(join(folder, 'lock'));
   try {
-    lock.exec(`PRAGMA busy_timeout = ${LOCK_WAIT_MS}; BEGIN EXCLUSIVE`);
+    lock.exec(`PRAGMA busy_timeout = ${waitMs}; BEGIN EXCLUSIVE`);
     return lock;
   } catch (error) {
     lock.close();
