@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import type { Redis } from 'ioredis';
 import { readEnvironment } from '../../config/env.ts';
-import { closeServer } from '../../src/api/listen.ts';
+import { closeServer, listen } from '../../src/api/listen.ts';
 import type { Route } from '../../src/api/route.ts';
 import { createServer } from '../../src/api/server.ts';
 import { type OpenQueues, openQueues } from '../../src/producers/queues.ts';
@@ -57,12 +56,10 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     { environment, logger, redis, mongo, queues, exampleSeller: 'demo.seller' },
     options.routes ?? [],
   );
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const url = await listen(server, '127.0.0.1', 0);
   return {
-    url: `http://127.0.0.1:${port}`,
-    port,
+    url,
+    port: Number(new URL(url).port),
     adminKey,
     board,
     redis,

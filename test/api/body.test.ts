@@ -1,12 +1,11 @@
-import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { answerJson } from '../../src/api/answer.ts';
 import { readBody } from '../../src/api/body/readBody.ts';
 import { readFields } from '../../src/api/body/readFields.ts';
 import { RequestTimeoutError } from '../../src/api/errors.ts';
+import { listen } from '../../src/api/listen.ts';
 import type { ErrorFamily, Route } from '../../src/api/route.ts';
 import { type ApiServer, startApiServer } from './apiServer.ts';
 import { rawRequest } from './rawRequest.ts';
@@ -147,6 +146,7 @@ describe('bodies', () => {
 describe('readBody', () => {
   let server: Server;
   let failed: Promise<unknown>;
+  let port: number;
   beforeAll(async () => {
     server = createServer();
     failed = new Promise((resolve) => {
@@ -157,8 +157,7 @@ describe('readBody', () => {
         });
       });
     });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    port = Number(new URL(await listen(server, '127.0.0.1', 0)).port);
   });
   afterAll(() => {
     server.closeAllConnections();
@@ -166,7 +165,6 @@ describe('readBody', () => {
   });
 
   test('gives up a client that stops half way, and listens no longer', async () => {
-    const { port } = server.address() as AddressInfo;
     await rawRequest(port, ['POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf']);
     expect(await failed).toEqual({ error: expect.any(RequestTimeoutError), listeners: 0 });
   });
