@@ -142,15 +142,15 @@ async function withoutStored(
   });
 }
 
-/** Which of the records are stored, as the session sees it. */
+/** Which of the records are stored: as the session sees it, or now. */
 export async function storedRecordIds(
   connection: Connection,
   recordIds: readonly number[],
-  session: ClientSession,
+  session?: ClientSession,
 ): Promise<Set<number>> {
   if (recordIds.length === 0) return new Set();
   const stored = await records(connection)
-    .find({ _id: { $in: [...recordIds] } }, { session, projection: { _id: 1 } })
+    .find({ _id: { $in: [...recordIds] } }, { ...(session ? { session } : {}), projection: { _id: 1 } })
     .toArray();
   return new Set(stored.map((document) => document._id));
 }

@@ -8,8 +8,11 @@ import {
   type PendingGroup,
 } from '../domain/usage/pending.ts';
 import type { UsageEvent } from '../domain/usage/report.ts';
-import { usageEventSchema } from '../queues/usage.ts';
+import { LARGEST_USAGE_JOB, usageEventSchema } from '../queues/usage.ts';
 import { ServiceUnavailableError, withRedis } from '../runtime/outage.ts';
+
+/** Repeats queue a record again, each time as a run of its own among those that begin before it. */
+const MOST_RANGES_LOOKED_AT = 1_000;
 
 /** Events that share a job of the queue. */
 export interface TrackedJob {
@@ -36,9 +39,10 @@ export class UsagePending {
   constructor(redis: Redis, prefix: string, calendar: BusinessCalendar) {
     this.#redis = redis;
     this.#calendar = calendar;
-    this.#groups = `${prefix}:pending-groups`;
-    this.#ranges = `${prefix}:pending-records`;
-    this.#claims = `${prefix}:event-claims`;
+    const keys = pendingKeys(prefix);
+    this.#groups = keys.groups;
+    this.#ranges = keys.ranges;
+    this.#claims = keys.claims;
   }
 
   /**
@@ -96,8 +100,14 @@ export class UsagePending {
   /** The job that may hold a record which is not stored yet. */
   async jobsOfRecord(recordId: number): Promise<string[]> {
     const members = await withRedis(() =>
-      // Repeats of one event queue the same record more than once; a handful is looked at.
-      this.#redis.zrevrangebyscore(this.#ranges, recordId, '-inf', 'LIMIT', 0, 5),
+      this.#redis.zrevrangebyscore(
+        this.#ranges,
+        recordId,
+        recordId - LARGEST_USAGE_JOB + 1,
+        'LIMIT',
+        0,
+        MOST_RANGES_LOOKED_AT,
+      ),
     );
     return members.flatMap((member) => {
       const range = decodeRangeMember(member);
@@ -143,21 +153,6 @@ export class UsagePending {
       await withRedis(() => this.#redis.eval(RELEASE_CLAIMS, 1, this.#claims, ...claims));
   }
 
-  /** A page of all claims, for the sweep. The cursor is `0` at the beginning and at the end. */
-  async scanClaims(cursor: string): Promise<{ cursor: string; events: UsageEvent[] }> {
-    const [next, fields] = await withRedis(() => this.#redis.hscan(this.#claims, cursor, 'COUNT', 500));
-    return { cursor: next, events: fields.filter((_, index) => index % 2 === 1).map(decodeClaim) };
-  }
-
-  /** A page of all runs of records, for the sweep. */
-  async scanRanges(
-    cursor: string,
-  ): Promise<{ cursor: string; ranges: (RecordRange & { member: string })[] }> {
-    const [next, pairs] = await withRedis(() => this.#redis.zscan(this.#ranges, cursor, 'COUNT', 500));
-    const members = pairs.filter((_, index) => index % 2 === 0);
-    return { cursor: next, ranges: members.map((member) => ({ member, ...decodeRangeMember(member) })) };
-  }
-
   /** Forgets whatever is known of a job, also when its events cannot be read any more. Looks at everything that waits. */
   async forgetJob(jobId: string): Promise<void> {
     const members = await withRedis(() => this.#redis.zrange(this.#ranges, '0', '-1'));
@@ -184,6 +179,15 @@ export class UsagePending {
   #groupMembers(events: readonly UsageEvent[]): string[] {
     return groupPending(events, this.#calendar).map(groupMember);
   }
+}
+
+/** Names of the keys below the usage queue's prefix. */
+export function pendingKeys(prefix: string): { groups: string; ranges: string; claims: string } {
+  return {
+    groups: `${prefix}:pending-groups`,
+    ranges: `${prefix}:pending-records`,
+    claims: `${prefix}:event-claims`,
+  };
 }
 
 /** Registered on the connection of whoever adds usage jobs. */
@@ -224,11 +228,11 @@ export interface RecordRange {
   readonly jobId: string;
 }
 
-function groupMember(group: PendingGroup): string {
+export function groupMember(group: PendingGroup): string {
   return `${group.user_id}:${group.representative}:${encodePendingGroup(group)}`;
 }
 
-function decodeGroupMember(member: string): PendingGroup {
+export function decodeGroupMember(member: string): PendingGroup {
   const userEnd = member.indexOf(':');
   const representativeEnd = member.indexOf(':', userEnd + 1);
   return decodePendingGroup(
@@ -249,7 +253,7 @@ function rangeMembers(job: TrackedJob): { first: number; member: string }[] {
   return runs.map((run) => ({ first: run.first, member: `${run.first}-${run.last}@${job.jobId}` }));
 }
 
-function decodeRangeMember(member: string): RecordRange {
+export function decodeRangeMember(member: string): RecordRange {
   const dash = member.indexOf('-');
   const at = member.indexOf('@');
   return {
@@ -266,7 +270,7 @@ function claimArguments(events: readonly UsageEvent[]): string[] {
   });
 }
 
-function decodeClaim(text: string): UsageEvent {
+export function decodeClaim(text: string): UsageEvent {
   return usageEventSchema.parse(JSON.parse(text.slice(text.indexOf('|') + 1)));
 }
 

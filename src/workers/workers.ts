@@ -5,11 +5,13 @@ import { UsagePending } from '../models/usagePending.ts';
 import { UsageRelay } from '../platforms/usageRelay.ts';
 import { type OpenQueues, queuePrefix } from '../producers/queues.ts';
 import type { QueueContract } from '../queues/defineQueue.ts';
-import { usageQueue, usageRelayQueue } from '../queues/usage.ts';
+import { usageQueue, usageRelayQueue, usageUpkeepQueue } from '../queues/usage.ts';
 import { type RunningWorker, startWorker, type WorkerDependencies } from './startWorker.ts';
 import { createRelayRefusedReport } from './usage/relayRefusedReport.ts';
 import { createRelayUser } from './usage/relayUser.ts';
 import { createStoreReports } from './usage/storeReports.ts';
+import { createSweepPending } from './usage/sweepPending.ts';
+import { createWakeDueRelays } from './usage/wakeDueRelays.ts';
 
 export interface WorkersDependencies extends Omit<WorkerDependencies, 'prefix'> {
   readonly environment: Environment;
@@ -27,7 +29,8 @@ export interface WorkerEntry {
 export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] {
   const { environment, connection, queues, redis } = dependencies;
   const calendar = new BusinessCalendar(environment.BUSINESS_TIME_ZONE);
-  const pending = new UsagePending(redis, queuePrefix(environment.REDIS_PREFIX, usageQueue.name), calendar);
+  const usagePrefix = queuePrefix(environment.REDIS_PREFIX, usageQueue.name);
+  const pending = new UsagePending(redis, usagePrefix, calendar);
   const relay = environment.USAGE_RELAY_URL ? new UsageRelay(environment.USAGE_RELAY_URL) : undefined;
   const runner = (queue: QueueContract): WorkerDependencies => ({
     ...dependencies,
@@ -68,6 +71,27 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
             'relay-refused-report': createRelayRefusedReport({ connection, calendar, relay }),
           },
           runner(usageRelayQueue),
+        ),
+    },
+    {
+      queue: usageUpkeepQueue,
+      start: () =>
+        startWorker(
+          usageUpkeepQueue,
+          {
+            'sweep-pending': createSweepPending({
+              redis,
+              queue: queues.of(usageQueue),
+              prefix: usagePrefix,
+              pending,
+              connection,
+            }),
+            'wake-relay': createWakeDueRelays({
+              connection,
+              relayQueue: relay ? queues.of(usageRelayQueue) : undefined,
+            }),
+          },
+          runner(usageUpkeepQueue),
         ),
     },
   ];
