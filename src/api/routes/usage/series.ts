@@ -19,13 +19,10 @@ const ANSWER_MILLISECONDS = 1_800;
 
 const SeriesQuery = z.object({
   unit: z.enum(['hour', 'day', 'month']).default('day'),
-  date_from: z
-    .string()
-    .optional()
-    .meta({
-      description:
-        'First day, `YYYY-MM-DD`; by default 1, 30 or 365 days before the last one, for hours, days or months',
-    }),
+  date_from: z.string().optional().meta({
+    description:
+      'First day, `YYYY-MM-DD`; by default 1, 30 or 365 days before the last one, for hours, days or months',
+  }),
   date_to: z.string().optional().meta({ description: 'Last day, included; by default today' }),
   userName: z.string().trim().min(1).optional().meta({ description: 'Only this user' }),
   cursor: z.string().optional().meta({ description: '`next_cursor` of the page before' }),
