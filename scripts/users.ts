@@ -2,7 +2,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { readNewUser, readUserWithId } from '../src/domain/users/user.ts';
-import { ACTIVE_STATUS, createUser, listUsers, SELLER_ROLE, UserExistsError } from '../src/models/users.ts';
+import {
+  ACTIVE_STATUS,
+  createUser,
+  listUsers,
+  NoUserIdLeftError,
+  SELLER_ROLE,
+  UserExistsError,
+} from '../src/models/users.ts';
 import { USER_CHANGE_DELAY_MILLISECONDS } from '../src/producers/usage/userDirectory.ts';
 import { ServiceUnavailableError } from '../src/runtime/outage.ts';
 import { changeStatus } from './users/changeStatus.ts';
@@ -14,7 +21,7 @@ import { asJson, asTable, printLine } from './users/print.ts';
 const DISABLED_STATUS = 0;
 const LARGEST_PAGE = 1_000;
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
-const EXPLAINED = [CommandFailure, UserExistsError, ServiceUnavailableError];
+const EXPLAINED = [CommandFailure, NoUserIdLeftError, UserExistsError, ServiceUnavailableError];
 
 const program = new Command('npm run users --')
   .description('The users whose usage is counted.')

@@ -3,6 +3,7 @@ import type { ImportStep } from '../../src/domain/users/importStep.ts';
 import type { User } from '../../src/domain/users/user.ts';
 import { importUsers, previewImport } from '../../src/models/userImport.ts';
 import { ImportReport } from './importReport.ts';
+import { throughOutages } from './openUsers.ts';
 import { printLine } from './print.ts';
 import { readUserFile } from './readUserFile.ts';
 
@@ -56,7 +57,7 @@ async function eachBatch(
   let batch: { line: number; user: User }[] = [];
   const flush = async () => {
     const users = batch.map(({ user }) => user);
-    const steps = await step(connection, users);
+    const steps = await throughOutages(connection, () => step(connection, users));
     for (const [index, { line }] of batch.entries()) {
       const done = steps[index];
       if (done) report.step(line, done);

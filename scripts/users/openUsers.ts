@@ -3,10 +3,12 @@ import mongoose, { type Connection } from 'mongoose';
 import { pino } from 'pino';
 import { prepareCollections } from '../../src/models/collections.ts';
 import { connectMongo } from '../../src/runtime/mongo.ts';
+import { isOutage } from '../../src/runtime/outage.ts';
 import { dataFolder, displayName, findHolder } from '../start/dataFolder.ts';
 import { loadDotEnv } from '../start/dotEnv.ts';
 import { CommandFailure } from './failure.ts';
 
+const MOST_TRIES = 5;
 const CONNECT_LIMIT_MILLISECONDS = 8_000;
 
 /**
@@ -22,6 +24,21 @@ export async function withUsers(work: (connection: Connection) => Promise<void>)
     await work(connection);
   } finally {
     await connection.close();
+  }
+}
+
+/**
+ * Runs a step that may be repeated, again when MongoDB was away in between: a long import must not end because the
+ * server was busy for a second.
+ */
+export async function throughOutages<T>(connection: Connection, step: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await step();
+    } catch (error) {
+      if (!isOutage(error) || tries === MOST_TRIES) throw error;
+      await untilConnected(connection);
+    }
   }
 }
 

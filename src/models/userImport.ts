@@ -18,13 +18,16 @@ export async function previewImport(connection: Connection, users: readonly User
  * @throws ServiceUnavailableError when MongoDB is away
  */
 export async function importUsers(connection: Connection, users: readonly User[]): Promise<ImportStep[]> {
-  await reserveUserIds(connection, Math.max(0, ...users.map((user) => user.user_id)));
-  return inTransaction(connection, async (session) => {
-    const steps = planImport(users, await findUsersByIdOrName(connection, users, session));
-    const added = steps.filter((step) => step.kind === 'add').map((step) => step.user);
-    const updated = steps.filter((step) => step.kind === 'update').map((step) => step.user);
+  const steps = await inTransaction(connection, async (session) => {
+    const plan = planImport(users, await findUsersByIdOrName(connection, users, session));
+    const added = plan.filter((step) => step.kind === 'add').map((step) => step.user);
+    const updated = plan.filter((step) => step.kind === 'update').map((step) => step.user);
     if (added.length > 0) await createUsers(connection, added, session);
     if (updated.length > 0) await updateRolesAndStatus(connection, updated, session);
-    return steps;
+    return plan;
   });
+  // Also on a repeat: the run before may have ended right before this.
+  const ids = steps.filter((step) => step.kind !== 'conflict').map((step) => step.user.user_id);
+  await reserveUserIds(connection, Math.max(0, ...ids));
+  return steps;
 }

@@ -38,6 +38,15 @@ export class UserExistsError extends Error {
   override name = 'UserExistsError';
 }
 
+/** Ids are never given twice, so an id close to 2^53 that somebody brought along leaves none. */
+export class NoUserIdLeftError extends Error {
+  override name = 'NoUserIdLeftError';
+
+  constructor() {
+    super('No user id is left above the largest one; add users with ids of their own (--user_id)');
+  }
+}
+
 export async function prepareUsers(connection: Connection): Promise<void> {
   await createMissing(connection, 'User', userSchema);
 }
@@ -75,22 +84,22 @@ export async function findUsersById(connection: Connection, userIds: readonly nu
   return found.map(toUser);
 }
 
-/** Everybody who has the id or the very name of one of these users. */
+/** Everybody who has the id or the very name of one of these users; who has both stands in the list twice. */
 export async function findUsersByIdOrName(
   connection: Connection,
   users: readonly User[],
   session?: ClientSession,
 ): Promise<User[]> {
-  const userIds = users.map((user) => user.user_id);
-  const userNames = users.map((user) => user.user_name);
-  const found = await usable(connection)
-    .collection<StoredUser>('users')
-    .find(
-      { $or: [{ user_id: { $in: userIds } }, { user_name: { $in: userNames } }] },
-      session ? { session } : {},
-    )
+  const collection = usable(connection).collection<StoredUser>('users');
+  const options = session ? { session } : {};
+  // Two questions that an index answers each, one after the other: a session runs one command at a time.
+  const byId = await collection
+    .find({ user_id: { $in: users.map((user) => user.user_id) } }, options)
     .toArray();
-  return found.map(toUser);
+  const byName = await collection
+    .find({ user_name: { $in: users.map((user) => user.user_name) } }, options)
+    .toArray();
+  return [...byId, ...byName].map(toUser);
 }
 
 /** Whom a name means: its exact owner, else the eldest active seller that differs in case only, else nobody. */
@@ -106,15 +115,17 @@ export function chooseUser(userName: string, candidates: readonly User[]): User 
  * Adds a user. One who brings no id along gets the next free one.
  *
  * @throws UserExistsError when the name or the id is taken
+ * @throws NoUserIdLeftError
  * @throws ServiceUnavailableError when MongoDB is away
  */
 export async function createUser(connection: Connection, user: NewUser): Promise<User> {
   const userId = user.user_id;
-  if (userId !== undefined) await reserveUserIds(connection, userId);
   for (let collisions = 0; ; collisions++) {
     const created = { ...user, user_id: userId ?? (await nextUserId(connection)) };
     try {
       await usable(connection).collection<StoredUser>('users').insertOne(toStoredUser(created));
+      // Only an id that is really taken may push the others up.
+      if (userId !== undefined) await reserveUserIds(connection, userId);
       return created;
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
@@ -191,8 +202,8 @@ export async function updateRolesAndStatus(
 
 async function nextUserId(connection: Connection): Promise<number> {
   const userId = await takeNumbers(connection, USER_IDS, 1);
-  if (Number.isSafeInteger(userId)) return userId;
-  throw new Error('No user id is left: an id close to 2^53 was imported, and ids are never given twice');
+  if (!Number.isSafeInteger(userId)) throw new NoUserIdLeftError();
+  return userId;
 }
 
 async function refuseTaken(connection: Connection, user: NewUser): Promise<void> {
