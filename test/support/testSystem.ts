@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import mongoose, { type Connection } from 'mongoose';
 import { prepareCollections } from '../../src/models/collections.ts';
 import { startProcess, type TestProcess } from './processes.ts';
+import { waitFor } from './waitFor.ts';
 
 /** A name that no other test has. */
 export function uniqueName(label: string): string {
@@ -26,6 +27,7 @@ export interface TestSystem {
   readonly connection: Connection;
   readonly redis: Redis;
   addUsers(users: readonly TestSeller[]): Promise<void>;
+  /** A web process that is connected to both stores. */
   startWeb(environment?: Readonly<Record<string, string>>): Promise<TestProcess & { readonly url: string }>;
   startWorker(
     environment?: Readonly<Record<string, string>>,
@@ -87,6 +89,9 @@ export async function createTestSystem(
       processes.push(web);
       const line = await web.line((text) => text.includes('The API listens'));
       const { address } = JSON.parse(line);
+      await waitFor('the web process is ready', async () =>
+        (await fetch(`${address}/readyz`)).ok ? true : undefined,
+      );
       return Object.assign(web, { url: String(address) });
     },
     async startWorker(more = {}, names = []) {
