@@ -63,16 +63,18 @@ function removeOne(context: CommandContext): CommandReply {
 
 function updateOne(context: CommandContext): CommandReply {
   const { store, database, transaction, body } = context;
-  const collection = store.ensureCollection(database, collectionName(context));
+  const upsert = booleanField(body, 'upsert');
+  const name = collectionName(context);
+  const collection = upsert ? store.ensureCollection(database, name) : store.collection(database, name);
   const parts = query(context);
   const progress = newProgress();
   const statement = {
     ...parts,
     update: compileUpdate(body.update, arrayField(body, 'arrayFilters') ?? [], parts.variables),
     multi: false,
-    upsert: booleanField(body, 'upsert'),
+    upsert,
   };
-  executeUpdate(store, collection, statement, transaction, progress);
+  if (collection !== undefined) executeUpdate(store, collection, statement, transaction, progress);
   const { matched, upsertedId, before, after } = progress;
   return {
     lastErrorObject: {

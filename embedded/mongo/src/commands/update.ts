@@ -22,8 +22,10 @@ export const update: Command = {
   inTransaction: true,
   async run(context) {
     const { store, database, transaction, body } = context;
-    const collection = store.ensureCollection(database, collectionName(context));
+    const name = collectionName(context);
     const statements = documentsField(context, 'updates');
+    const creates = statements.some((statement) => booleanField(statement, 'upsert'));
+    const collection = creates ? store.ensureCollection(database, name) : store.collection(database, name);
     let progress: UpdateProgress | null = null;
     const { n, nModified, upserted, writeErrors } = await runStatements(
       context,
@@ -31,6 +33,7 @@ export const update: Command = {
       booleanField(body, 'ordered', true),
       (index, result) => {
         const statement = parseStatement(statements[index] ?? {}, context);
+        if (collection === undefined) return;
         progress ??= newProgress();
         executeUpdate(store, collection, statement, transaction, progress);
         const { matched, modified, upsertedId } = progress;

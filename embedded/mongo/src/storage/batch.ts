@@ -21,9 +21,10 @@ export interface Change {
 }
 
 const headerBytes = 17;
+const initialBytes = 8 * 1024;
 
 export class BatchWriter {
-  private buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  private buffer = Buffer.allocUnsafeSlow(initialBytes);
   private position = 0;
 
   get isEmpty(): boolean {
@@ -49,7 +50,7 @@ export class BatchWriter {
   /** Hands over the packed changes and starts an empty batch. */
   take(): Buffer {
     const packed = this.buffer.subarray(0, this.position);
-    this.buffer = Buffer.allocUnsafeSlow(64 * 1024);
+    this.buffer = Buffer.allocUnsafeSlow(initialBytes);
     this.position = 0;
     return packed;
   }

@@ -96,8 +96,9 @@ function compileModifiers(update: Document): CompiledModifier[] {
       );
     }
     for (const [path, operand] of Object.entries(fields)) {
-      const parts = path.split('.');
-      checkPath(path, parts);
+      const isPlain = plainPath.test(path);
+      const parts = isPlain ? [path] : path.split('.');
+      if (!isPlain) checkPath(path, parts);
       targets.push(path);
       const { change, target } =
         modifier === undefined ? rename(operand, path) : { change: modifier(operand, path), target: null };
@@ -114,6 +115,8 @@ function compileModifiers(update: Document): CompiledModifier[] {
   checkConflicts(targets);
   return compiled;
 }
+
+const plainPath = /^[^.$]+$/;
 
 function checkPath(path: string, parts: readonly string[]): void {
   if (parts.some((part) => part === '')) {
@@ -136,7 +139,8 @@ function checkPath(path: string, parts: readonly string[]): void {
 
 /** Two modifiers may not touch the same path, or one path inside the other. */
 function checkConflicts(paths: readonly string[]): void {
-  if (paths.length < 2) return;
+  const arePlain = paths.every((path) => plainPath.test(path));
+  if (paths.length < 2 || (arePlain && new Set(paths).size === paths.length)) return;
   const sorted = paths.map((path) => `${path}.`).sort();
   for (let index = 1; index < sorted.length; index++) {
     const [before = '', path = ''] = [sorted[index - 1], sorted[index]];
