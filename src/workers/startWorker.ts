@@ -1,16 +1,24 @@
 /**
  * The one runner of jobs. It reads a job as its contract says, runs the handler under the contract's time limit, and is
  * the only place that turns outcomes into what BullMQ understands.
+ *
+ * An attempt is burnt by an error of the handler and by a time-out. It is not burnt by an outage of a store, by
+ * `postponed` and `throttled`, by a drain, or by a crash of the worker; crashes are counted on their own.
  */
-import { DelayedError, type Job, RateLimitError, UnrecoverableError, Worker } from 'bullmq';
+
+import { setTimeout as wait } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { DelayedError, type Job, RateLimitError, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
-import type { JobContract, QueueContract } from '../queues/defineQueue.ts';
+import type { QueueContract } from '../queues/defineQueue.ts';
+import { endsWithin } from '../runtime/endsWithin.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { isOutage } from '../runtime/outage.ts';
+import { ActiveRuns, JobTimeoutError, LockLostError, WorkerStoppingError } from './activeRuns.ts';
 import { backoffDelay } from './backoff.ts';
 import type { Handlers, Run } from './handlers.ts';
-import type { Outcome } from './outcome.ts';
+import type { JsonValue, Outcome } from './outcome.ts';
+import { contractOf, type ReadableJob, readJob, requestIdsOf } from './readJob.ts';
 
 export interface WorkerDependencies {
   /** A connection of the `worker` role; BullMQ makes a second one of it for waiting. */
@@ -23,24 +31,35 @@ export interface WorkerDependencies {
 
 export interface RunningWorker {
   readonly queue: string;
-  /** Takes no more jobs, waits for the running ones; when the time is over they are aborted and left to others. */
+  /**
+   * Takes no more jobs and waits for the running ones; when the time is over they are aborted and left to others. Returns
+   * a second after that time at the latest, also when Redis is away.
+   */
   drain(timeoutMilliseconds: number): Promise<void>;
 }
 
 /**
- * A killed worker's jobs are taken up again once their lock has run out and somebody looks: within the sum of the two,
- * 15 seconds at most.
+ * A killed worker's job is taken up again when its lock has run out and a second look finds it without one. A look may be
+ * put off by one that the dead worker has just made: lock and looks together stay below 15 seconds.
  */
 const LOCK_MILLISECONDS = 8_000;
-const STALLED_CHECK_MILLISECONDS = 5_000;
+const STALLED_CHECK_MILLISECONDS = 3_000;
 /**
- * Runs that may begin beyond the attempts, for rescues and outages, which burn none. A job that takes its worker down
- * each time ends here as a dead letter.
+ * Starts that may end in a crash. A job that takes its worker down each time ends as a dead letter; a run that is killed
+ * in a bad week of deployments does not. BullMQ's own limit of starts counts every postponement and throttling as well,
+ * and would refuse an operator's retry.
  */
-const SPARE_STARTS = 20;
+const MOST_CRASHES = 20;
 const OUTAGE_DELAY_MILLISECONDS = 1_000;
+const LEAVING_MILLISECONDS = 1_000;
+/** How long BullMQ waits before it repeats a command that failed with the connection. */
+const RETRY_MILLISECONDS = 1_000;
 
-const envelope = z.object({ payload: z.unknown(), request_ids: z.array(z.string()) });
+/** What became of a run: what the handler says, or what kept it from saying anything. */
+type RunEnd =
+  | Outcome
+  | { readonly kind: 'failed' | 'outage' | 'lock-lost'; readonly error: Error }
+  | { readonly kind: 'left' };
 
 /** Starts taking jobs of the queue. Handlers are looked up by the job's name. */
 export function startWorker<Queue extends QueueContract>(
@@ -48,174 +67,185 @@ export function startWorker<Queue extends QueueContract>(
   handlers: Handlers<Queue>,
   dependencies: WorkerDependencies,
 ): RunningWorker {
+  const { redis } = dependencies;
   const logger = dependencies.logger.child({ queue: queue.name });
-  const stopping = new AbortController();
-  const mostAttempts = Math.max(...Object.values(queue.jobs).map((job) => job.attempts));
+  const runs = new ActiveRuns();
+  const draining = new AbortController();
   let waitingOutOutage = false;
 
-  const worker = new Worker(queue.name, (job, token, signal) => runJob(job, token, signal), {
-    connection: dependencies.redis,
+  const worker = new Worker(queue.name, (job, token) => runJob(job, token), {
+    connection: redis,
     prefix: dependencies.prefix,
     concurrency: queue.concurrency,
     lockDuration: LOCK_MILLISECONDS,
     stalledInterval: STALLED_CHECK_MILLISECONDS,
-    maxStalledCount: SPARE_STARTS,
-    maxStartedAttempts: mostAttempts + SPARE_STARTS,
+    maxStalledCount: MOST_CRASHES,
+    runRetryDelay: RETRY_MILLISECONDS,
     settings: { backoffStrategy: (failures, _type, _error, job) => delayAfter(failures, job) },
   });
-  worker.on('error', (error) => logger.debug({ err: error }, 'worker connection'));
-  worker.on('failed', (job, error) => reportDeadLetter(job, error));
+  // While Redis is away every command fails, and the connection itself says so once.
+  worker.on('error', (error) =>
+    logger[redis.status === 'ready' ? 'warn' : 'debug']({ err: error }, 'worker'),
+  );
+  worker.on('lockRenewalFailed', (jobIds) => {
+    for (const jobId of jobIds) runs.abort(jobId, new LockLostError('The lock of the job was lost'));
+  });
+  worker.on('failed', (job, error) => {
+    if (job?.finishedOn) loggerOf(job, job.attemptsMade).error({ reason: error.message }, 'dead letter');
+  });
 
-  async function runJob(job: Job, token?: string, lockSignal?: AbortSignal): Promise<unknown> {
+  async function runJob(job: Job, token?: string): Promise<JsonValue> {
     const started = performance.now();
-    const contract = contractOf(job);
-    const parsed = parse(job, contract);
-    const runLogger = logger.child({
-      job: job.id,
-      name: job.name,
-      attempt: job.attemptsMade + 1,
-      request_id: loggedRequestIds(parsed.requestIds),
-    });
-    const deadline = AbortSignal.timeout(contract.timeoutMilliseconds);
-    const signals = [deadline, stopping.signal, ...(lockSignal ? [lockSignal] : [])];
-    const run: Run = {
-      signal: AbortSignal.any(signals),
-      logger: runLogger,
-      jobId: job.id ?? '',
-      requestIds: parsed.requestIds,
-      start: job.attemptsStarted,
-    };
+    const runLogger = loggerOf(job, job.attemptsMade + 1);
+    const read = readJob(queue, job);
+    const end = 'kind' in read ? read : await runReadable(job, read, runLogger);
+    const line = { outcome: end.kind, ms: Math.round(performance.now() - started) };
+    if ('error' in end) runLogger.warn({ ...line, err: end.error }, 'job did not end');
+    else runLogger.debug(line, 'job ended');
+    return conclude(job, token, end);
+  }
+
+  async function runReadable(job: Job, read: ReadableJob, runLogger: Logger): Promise<RunEnd> {
+    const jobId = job.id ?? '';
+    if (draining.signal.aborted) return { kind: 'left' };
+    if (runs.has(jobId)) return giveWay(jobId);
     try {
-      const outcome = await untilAborted(handlerOf(job)(parsed.payload, run), run.signal);
-      runLogger.debug({ outcome: outcome.kind, ms: elapsed(started) }, 'job ended');
-      return await conclude(job, token, outcome);
+      return await runs.run(jobId, read.contract.timeoutMilliseconds, async (signal) => {
+        const run: Run = {
+          signal,
+          logger: runLogger,
+          jobId,
+          requestIds: read.requestIds,
+          attempt: job.attemptsMade + 1,
+          async progress(progress) {
+            signal.throwIfAborted();
+            await job.updateProgress(progress);
+          },
+        };
+        return handlerOf(job.name)(read.payload, run);
+      });
     } catch (error) {
-      if (isOurs(error)) throw error;
-      if (stopping.signal.aborted) return await leaveToOthers(job, token, runLogger);
-      if (isOutage(error)) return await postponeForOutage(job, token, runLogger, error);
-      runLogger.warn({ err: error, ms: elapsed(started) }, 'job failed');
-      throw error;
+      return endOf(error);
     }
   }
 
-  async function conclude(job: Job, token: string | undefined, outcome: Outcome): Promise<unknown> {
-    switch (outcome.kind) {
+  async function endOf(error: unknown): Promise<RunEnd> {
+    if (error instanceof WorkerStoppingError) return { kind: 'left' };
+    if (error instanceof LockLostError) return { kind: 'lock-lost', error };
+    // A store that hangs lets jobs run into their time-outs, which is not their fault.
+    const outage = error instanceof JobTimeoutError ? !(await storesAnswer()) : isOutage(error);
+    return { kind: outage ? 'outage' : 'failed', error: toError(error) };
+  }
+
+  /**
+   * This process stood still for so long that it lost the job and now took it up a second time. BullMQ renews the lock of
+   * one run of a job, so the older one has to be gone before the next begins.
+   */
+  function giveWay(jobId: string): RunEnd {
+    runs.abort(jobId, new LockLostError('The lock of the job was lost'));
+    return {
+      kind: 'postponed',
+      at: Date.now() + OUTAGE_DELAY_MILLISECONDS,
+      reason: 'an older run is ending',
+    };
+  }
+
+  /** Tells BullMQ. When the lock is lost each of these calls fails and changes nothing: the job is another run's by then. */
+  async function conclude(job: Job, token: string | undefined, end: RunEnd): Promise<JsonValue> {
+    switch (end.kind) {
       case 'done':
-        return outcome.result ?? null;
-      case 'postponed':
-        await job.moveToDelayed(outcome.at, token);
-        throw new DelayedError(outcome.reason);
-      case 'throttled':
-        await worker.rateLimit(outcome.milliseconds);
-        throw new RateLimitError();
+        return end.result ?? null;
       case 'cancelled':
-        return { cancelled: outcome.reason };
+        return { cancelled: end.reason };
+      case 'postponed':
+        await job.moveToDelayed(end.at, token);
+        throw new DelayedError(end.reason);
+      case 'outage':
+        if (!waitingOutOutage) void waitOut();
+        await job.moveToDelayed(Date.now() + OUTAGE_DELAY_MILLISECONDS, token);
+        throw new DelayedError('a store is away');
+      case 'left':
+        await job.moveToWait(token);
+        throw new WaitingError('the worker is stopping');
+      case 'throttled':
+        await worker.rateLimit(end.milliseconds);
+        throw new RateLimitError();
       case 'dead':
-        throw new UnrecoverableError(outcome.reason);
+        throw new UnrecoverableError(end.reason);
+      case 'failed':
+      case 'lock-lost':
+        throw end.error;
     }
   }
 
-  /** The job waits a moment, and the worker takes no other one before the stores answer: they would all end the same. */
-  async function postponeForOutage(
-    job: Job,
-    token: string | undefined,
-    runLogger: Logger,
-    error: unknown,
-  ): Promise<never> {
-    runLogger.warn({ err: error }, 'a store is away, job postponed');
-    if (!waitingOutOutage) void waitOut();
-    await job.moveToDelayed(Date.now() + OUTAGE_DELAY_MILLISECONDS, token);
-    throw new DelayedError('a store is away');
-  }
-
-  async function leaveToOthers(job: Job, token: string | undefined, runLogger: Logger): Promise<never> {
-    runLogger.info('the worker stops before the job is done, job left to another one');
-    await job.moveToDelayed(Date.now(), token);
-    throw new DelayedError('the worker is stopping');
-  }
-
+  /** Takes no job while a store is away: they would all end the same. */
   async function waitOut(): Promise<void> {
     waitingOutOutage = true;
-    await worker.pause(true);
-    await dependencies.untilStoresAnswer(stopping.signal).catch(() => undefined);
-    waitingOutOutage = false;
-    if (!stopping.signal.aborted) worker.resume();
+    logger.warn('A store is away, the worker rests');
+    try {
+      await worker.pause(true);
+      // A store may answer and still not serve; a moment between two tries keeps that from becoming a busy loop.
+      await wait(OUTAGE_DELAY_MILLISECONDS, undefined, { signal: draining.signal });
+      await dependencies.untilStoresAnswer(draining.signal);
+      await worker.resume();
+      logger.info('The stores answer, the worker goes on');
+    } catch (error) {
+      if (!draining.signal.aborted) throw error;
+    } finally {
+      waitingOutOutage = false;
+    }
   }
 
-  function contractOf(job: Job): JobContract {
-    const contract = queue.jobs[job.name];
-    if (!contract) throw new UnrecoverableError(`The queue ${queue.name} has no job named ${job.name}`);
-    return contract;
+  async function storesAnswer(): Promise<boolean> {
+    const asking = new AbortController();
+    try {
+      return await endsWithin(OUTAGE_DELAY_MILLISECONDS, dependencies.untilStoresAnswer(asking.signal));
+    } finally {
+      asking.abort();
+    }
   }
 
-  function handlerOf(job: Job): (payload: unknown, run: Run) => Promise<Outcome> {
-    const handler: unknown = Reflect.get(handlers, job.name);
-    if (!isHandler(handler)) throw new UnrecoverableError(`No worker knows the job ${job.name}`);
+  function handlerOf(name: string): (payload: unknown, run: Run) => Promise<Outcome> {
+    const handler: unknown = Reflect.get(handlers, name);
+    if (!isHandler(handler)) throw new UnrecoverableError(`No worker knows the job ${name}`);
     return handler;
   }
 
   function delayAfter(failures: number, job: Pick<Job, 'name'> | undefined): number {
-    const contract = job && queue.jobs[job.name];
+    const contract = job && contractOf(queue, job.name);
     return contract ? backoffDelay(contract.backoff, failures) : OUTAGE_DELAY_MILLISECONDS;
   }
 
-  function reportDeadLetter(job: Job | undefined, error: Error): void {
-    if (!job?.finishedOn) return;
-    logger.error(
-      { job: job.id, name: job.name, attempt: job.attemptsMade, reason: error.message },
-      'dead letter',
-    );
+  function loggerOf(job: Job, attempt: number): Logger {
+    const requestIds = requestIdsOf(job);
+    return logger.child({
+      job: job.id,
+      name: job.name,
+      attempt,
+      request_id: requestIds.length > 1 ? requestIds : requestIds[0],
+    });
   }
 
   return {
     queue: queue.name,
     async drain(timeoutMilliseconds) {
-      const patience = setTimeout(
-        () => stopping.abort(new Error('The worker is stopping')),
-        timeoutMilliseconds,
-      );
-      await worker.close();
-      clearTimeout(patience);
-      stopping.abort();
+      draining.abort(new WorkerStoppingError('The worker is stopping'));
+      const closed = worker.close();
+      if (await endsWithin(timeoutMilliseconds, closed)) return;
+      runs.abortAll(new WorkerStoppingError('The worker is stopping'));
+      if (await endsWithin(LEAVING_MILLISECONDS, closed)) return;
+      logger.warn('Redis does not answer: the running jobs are taken over when their locks have run out');
     },
   };
-}
-
-/** Poison (data that is not an envelope, a payload that is not the contract's) can never succeed: dead at once. */
-function parse(job: Job, contract: JobContract): { payload: unknown; requestIds: readonly string[] } {
-  const outer = envelope.safeParse(job.data);
-  if (!outer.success) throw new UnrecoverableError(`Not a job of ours: ${z.prettifyError(outer.error)}`);
-  const inner = contract.payload.safeParse(outer.data.payload);
-  if (!inner.success)
-    throw new UnrecoverableError(`The payload is not valid: ${z.prettifyError(inner.error)}`);
-  return { payload: inner.data, requestIds: outer.data.request_ids };
-}
-
-/** A handler that ignores its signal must not hold the slot: the run ends with the signal, and the effect is idempotent. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 function isHandler(value: unknown): value is (payload: unknown, run: Run) => Promise<Outcome> {
   return typeof value === 'function';
 }
 
-/** Errors that carry an outcome to BullMQ. */
-function isOurs(error: unknown): boolean {
-  return (
-    error instanceof DelayedError || error instanceof RateLimitError || error instanceof UnrecoverableError
-  );
-}
-
-function loggedRequestIds(requestIds: readonly string[]): string | readonly string[] | undefined {
-  return requestIds.length > 1 ? requestIds : requestIds[0];
-}
-
-function elapsed(started: number): number {
-  return Math.round(performance.now() - started);
+/** BullMQ reads the message of what was thrown, whatever it is. */
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error
+    ? thrown
+    : new Error(`Not an error was thrown: ${inspect(thrown, { depth: 1 })}`);
 }

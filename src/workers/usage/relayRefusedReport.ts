@@ -23,7 +23,7 @@ export function createRelayRefusedReport(
   const { connection, calendar, relay } = dependencies;
 
   return async ({ record_id: recordId, refusal }, run): Promise<Outcome> => {
-    if (run.start === 1) return { kind: 'dead', reason: refusal };
+    if (run.attempt === 1) return { kind: 'dead', reason: refusal };
     if (!relay) return { kind: 'dead', reason: `The relay is off (USAGE_RELAY_URL is not set). ${refusal}` };
     const fields = (await findContractFields(connection, calendar, [recordId])).get(recordId);
     if (!fields) return { kind: 'dead', reason: 'The row or its user is not in the database' };
