@@ -5,16 +5,29 @@ import { usable } from './mongo.ts';
 
 const RETRY_MILLISECONDS = 250;
 
-/** Resolves once Redis and MongoDB both answer. Rejects with the signal's reason when it aborts before. */
+/**
+ * Resolves once Redis and MongoDB both answer. Rejects with the signal's reason as soon as it aborts, also while a store
+ * keeps silent.
+ */
 export async function untilStoresAnswer(
   redis: Redis,
   connection: Connection,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!(await answers(redis, connection))) await wait(RETRY_MILLISECONDS, undefined, { signal });
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    while (!(await Promise.race([answer(redis, connection), aborted.promise]))) {
+      await Promise.race([wait(RETRY_MILLISECONDS), aborted.promise]);
+    }
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
-async function answers(redis: Redis, connection: Connection): Promise<boolean> {
+async function answer(redis: Redis, connection: Connection): Promise<boolean> {
   try {
     await redis.ping();
     await usable(connection).db?.command({ ping: 1 });
