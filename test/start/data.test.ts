@@ -1,0 +1,122 @@
+import { cp, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { expect, test } from 'vitest';
+import { startMongo } from '../../embedded/mongo.ts';
+import { startRedis } from '../../embedded/redis.ts';
+import { finishInterrupted } from '../../scripts/data/entries.ts';
+import { openCredentials } from '../../scripts/start/credentials.ts';
+import { lockDataFolder } from '../../scripts/start/dataFolder.ts';
+import { startProcess } from '../support/processes.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
+import { runScript, startVariables } from './testStart.ts';
+
+/** A stopped data folder with one key in Redis. */
+async function madeFolder(value: string): Promise<string> {
+  const folder = await temporaryFolder();
+  openCredentials(folder);
+  const redis = await startRedis({ dir: join(folder, 'redis') });
+  const client = new Redis(redis.url);
+  await client.set('value', value);
+  client.disconnect();
+  await redis.stop();
+  const mongo = await startMongo({ dir: join(folder, 'mongo') });
+  await mongo.stop();
+  return folder;
+}
+
+async function valueIn(folder: string): Promise<string | null> {
+  const redis = await startRedis({ dir: join(folder, 'redis') });
+  const client = new Redis(redis.url);
+  const value = await client.get('value');
+  client.disconnect();
+  await redis.stop();
+  return value;
+}
+
+const data = (folder: string, ...args: string[]) => runScript('data.ts', folder, args);
+
+test('a backup brings back data and keys, only over data that may go, and only whole', async () => {
+  const source = await madeFolder('backed up');
+  const archive = join(await temporaryFolder(), 'backup.tar.gz');
+  expect(await data(source, 'backup', archive)).toMatchObject({ code: 0 });
+  expect(await data(source, 'backup', archive)).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('exists already'),
+  });
+
+  const target = await madeFolder('to be replaced');
+  expect(await data(target, 'restore', archive)).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('--yes'),
+  });
+  expect(await valueIn(target)).toBe('to be replaced');
+
+  const torn = `${archive}.torn`;
+  await cp(archive, torn);
+  await truncate(torn, 1_000);
+  expect(await data(target, 'restore', '--yes', torn)).toMatchObject({ code: 1 });
+  expect(await valueIn(target)).toBe('to be replaced');
+
+  expect(await data(target, 'restore', '--yes', archive)).toMatchObject({ code: 0 });
+  expect(await valueIn(target)).toBe('backed up');
+  expect(openCredentials(target)).toEqual(openCredentials(source));
+  expect(await readdir(target)).not.toContainEqual(expect.stringMatching(/unfinished|restored/));
+});
+
+test('a file that is no backup is refused', async () => {
+  const folder = await temporaryFolder();
+  const file = join(folder, 'notes.tar.gz');
+  await writeFile(file, 'not an archive');
+  expect(await data(join(folder, 'data'), 'restore', file)).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('cannot be unpacked'),
+  });
+});
+
+test('a restore that was killed after it was accepted is finished by the next start', async () => {
+  const folder = await temporaryFolder();
+  const old = openCredentials(folder);
+  const restored = join(folder, 'restored');
+  await cp(join(folder, 'credentials.json'), join(restored, 'credentials.json'));
+  await writeFile(
+    join(restored, 'credentials.json'),
+    JSON.stringify({ ...old, seller: { userName: 'restored' } }),
+  );
+  await finishInterrupted(folder);
+  expect(openCredentials(folder).seller.userName).toBe('restored');
+  expect(await readdir(folder)).toEqual(['credentials.json']);
+});
+
+test('reset asks first, and removes everything', async () => {
+  const folder = await temporaryFolder();
+  openCredentials(folder);
+  expect(await data(folder, 'reset')).toMatchObject({ code: 1, output: expect.stringContaining('--yes') });
+  expect(await readFile(join(folder, 'credentials.json'), 'utf8')).toContain('api_key');
+  expect(await data(folder, 'reset', '--yes')).toMatchObject({ code: 0 });
+  expect(await readdir(folder)).toEqual(['lock']);
+});
+
+test('a folder in use is left alone', async () => {
+  const folder = await temporaryFolder();
+  openCredentials(folder);
+  const lock = lockDataFolder(folder, 'the test');
+  for (const args of [
+    ['reset', '--yes'],
+    ['restore', '--yes', 'any.tar.gz'],
+  ]) {
+    expect(await data(folder, ...args)).toMatchObject({
+      code: 1,
+      output: expect.stringContaining(`in use (the test, pid ${process.pid})`),
+    });
+  }
+  lock.release();
+  expect(await data(folder, 'reset', '--yes')).toMatchObject({ code: 0 });
+});
+
+test('with a configured server it says that this is not its business', async () => {
+  const variables = { ...startVariables(await temporaryFolder()), MONGODB_URL: 'mongodb://127.0.0.1:1/x' };
+  const command = startProcess('scripts/data.ts', variables, ['reset', '--yes']);
+  expect(await command.exited).toMatchObject({ code: 1 });
+  expect(command.lines.join('\n')).toContain('MONGODB_URL is set');
+});
