@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import mongoose, { type Connection } from 'mongoose';
 import { pino } from 'pino';
-import { prepareCollections } from '../../src/models/collections.ts';
+import { prepareCounters } from '../../src/models/counters.ts';
+import { prepareUsers } from '../../src/models/users.ts';
 import { connectMongo } from '../../src/runtime/mongo.ts';
 import { isOutage } from '../../src/runtime/outage.ts';
 import { dataFolder, displayName, findHolder } from '../start/dataFolder.ts';
@@ -20,7 +21,8 @@ export async function withUsers(work: (connection: Connection) => Promise<void>)
   const connection = connectMongo(findMongo(), 'worker', pino({ level: 'silent' }));
   try {
     await untilConnected(connection);
-    await prepareCollections(connection);
+    await prepareCounters(connection);
+    await prepareUsers(connection);
     await work(connection);
   } finally {
     await connection.close();
