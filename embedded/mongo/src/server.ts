@@ -104,7 +104,10 @@ function acceptConnections(listener: Server, server: ServerState): ReadonlySet<C
   listener.on('connection', (socket) => {
     const connection = new Connection(socket, (request, { id }) => dispatch(server, request, id));
     connections.add(connection);
-    void connection.closed.then(() => connections.delete(connection));
+    void connection.closed.then(() => {
+      connections.delete(connection);
+      server.sessions.abortOf(connection.id);
+    });
   });
   return connections;
 }

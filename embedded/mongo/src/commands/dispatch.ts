@@ -81,8 +81,8 @@ function contextOf(
       throw badValue('a transaction needs lsid and txnNumber');
     transaction =
       body.startTransaction === true
-        ? server.sessions.begin(session, txnNumber)
-        : server.sessions.continue(session, txnNumber);
+        ? server.sessions.begin(session, txnNumber, connectionId)
+        : server.sessions.continue(session, txnNumber, connectionId);
   }
   return {
     server,

@@ -22,12 +22,14 @@ export const createIndexes: Command = {
     const name = collectionName(context);
     const existed = store.collection(database, name) !== undefined;
     const collection = store.ensureCollection(database, name);
-    await withoutWriters(collection);
+    const wanted = documentsField(context, 'indexes')
+      .map(parseIndexSpecification)
+      .filter(({ name, key }) => name !== '_id_' && !equalValues(key, idSpecification.key));
+    if (wanted.some((specification) => !isPresent(collection.indexes, specification)))
+      await withoutWriters(collection);
     const before = collection.indexes.length + 1;
     const built: OrderedIndex[] = [];
-    for (const given of documentsField(context, 'indexes')) {
-      const specification = parseIndexSpecification(given);
-      if (specification.name === '_id_' || equalValues(specification.key, idSpecification.key)) continue;
+    for (const specification of wanted) {
       const existing = [...collection.indexes, ...built];
       if (!isPresent(existing, specification)) built.push(filled(collection, specification));
     }

@@ -35,7 +35,7 @@ export const commitTransaction: Command = {
   inTransaction: true,
   run(context) {
     const { session, number } = transactionOf(context);
-    context.server.sessions.commit(session, number);
+    context.server.sessions.commit(session, number, context.connectionId);
     return { ok: 1 };
   },
 };
@@ -45,7 +45,7 @@ export const abortTransaction: Command = {
   inTransaction: true,
   run(context) {
     const { session, number } = transactionOf(context);
-    context.server.sessions.continue(session, number);
+    context.server.sessions.continue(session, number, context.connectionId);
     context.server.sessions.abort(session);
     return { ok: 1 };
   },

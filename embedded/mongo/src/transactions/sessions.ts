@@ -59,18 +59,22 @@ export class Sessions {
   }
 
   /** Starts the transaction of a command with `startTransaction`. */
-  begin(session: Session, number: bigint): Transaction {
+  begin(session: Session, number: bigint, connectionId: number): Transaction {
     if (number <= session.lastNumber && session.transaction?.number !== number) throw tooOld(session, number);
     if (session.transaction?.number === number)
       throw noSuchTransaction(`Transaction ${number} has already been started`);
     if (session.transaction !== null) this.abort(session);
-    const transaction = new Transaction(number, this.store.snapshots.acquire(this.store.timestamp));
+    const transaction = new Transaction(
+      number,
+      this.store.snapshots.acquire(this.store.timestamp),
+      connectionId,
+    );
     session.transaction = transaction;
     return transaction;
   }
 
   /** The open transaction that a command continues. @throws MongoServerError NoSuchTransaction */
-  continue(session: Session, number: bigint): Transaction {
+  continue(session: Session, number: bigint, connectionId: number): Transaction {
     const { transaction } = session;
     if (transaction === null || transaction.number !== number) {
       if (number < session.lastNumber) throw tooOld(session, number);
@@ -82,13 +86,14 @@ export class Sessions {
       );
     }
     transaction.lastUsedAt = Date.now();
+    transaction.connectionId = connectionId;
     return transaction;
   }
 
-  commit(session: Session, number: bigint): void {
+  commit(session: Session, number: bigint, connectionId: number): void {
     const isRetry = session.retry?.kind === 'committed' && session.retry.number === number;
     if (isRetry && session.transaction === null) return;
-    const transaction = this.continue(session, number);
+    const transaction = this.continue(session, number, connectionId);
     session.transaction = null;
     const hasChanges = transaction.changed.size > 0;
     this.store.commit(transaction);
@@ -110,6 +115,16 @@ export class Sessions {
     this.abort(session);
     this.sessions.delete(key);
     if (session.retry !== null) this.store.journal.add(changeKind.removeSession, 0, 0, session.id);
+  }
+
+  /**
+   * Aborts what a client left open that is gone: what it changed would stay locked until the transaction times out. A
+   * client that only lost one of several connections sees a transient error and runs the transaction again.
+   */
+  abortOf(connectionId: number): void {
+    for (const session of this.sessions.values()) {
+      if (session.transaction?.connectionId === connectionId) this.abort(session);
+    }
   }
 
   /** Aborts idle transactions and forgets sessions that timed out. */

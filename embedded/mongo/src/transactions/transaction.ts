@@ -13,9 +13,12 @@ export class Transaction {
   readonly ended: Promise<void>;
   readonly markEnded: () => void;
   lastUsedAt = Date.now();
+  /** The client connection that its latest command came over. */
+  connectionId: number;
 
-  constructor(number: bigint, snapshot: Snapshot) {
+  constructor(number: bigint, snapshot: Snapshot, connectionId: number) {
     this.number = number;
+    this.connectionId = connectionId;
     this.snapshot = snapshot;
     this.view = { timestamp: snapshot.timestamp, transaction: this };
     const { promise, resolve } = Promise.withResolvers<void>();
