@@ -5,6 +5,9 @@ const LEVEL_WIDTH = 5;
 /** Said elsewhere in the line, or the same in every line. */
 const LEFT_OUT = new Set(['level', 'time', 'msg', 'process', 'pid', 'hostname', 'request_id']);
 
+/** Asked every few moments, by the supervisor itself too. */
+const PROBES = new Set(['/healthz', '/readyz']);
+
 type Style = Parameters<typeof styleText>[0];
 
 const LEVEL_STYLES: Readonly<Record<string, Style>> = { warn: 'yellow', error: 'red', fatal: 'red' };
@@ -12,10 +15,13 @@ const LEVEL_STYLES: Readonly<Record<string, Style>> = { warn: 'yellow', error: '
 /**
  * One log line for people: `info  request method=POST path=/api/tools/update status=200 [request id]`. Whatever is not a line of pino
  * passes as it is.
+ *
+ * @returns undefined for a line that tells people nothing
  */
-export function readableLogLine(line: string): string {
+export function readableLogLine(line: string): string | undefined {
   const entry = parseObject(line);
   if (!entry || typeof entry.level !== 'string') return line;
+  if (entry.msg === 'request' && typeof entry.path === 'string' && PROBES.has(entry.path)) return undefined;
   const level = styleText(LEVEL_STYLES[entry.level] ?? 'green', entry.level.padEnd(LEVEL_WIDTH));
   const fields = Object.entries(entry)
     .filter(([name]) => !LEFT_OUT.has(name))

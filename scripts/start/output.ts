@@ -24,6 +24,9 @@ export function openOutput(format: string | undefined): Output {
   }
   return {
     say: write,
-    pass: (name, line) => write(`${styleText('cyan', name.padEnd(NAME_WIDTH))} ${readableLogLine(line)}`),
+    pass(name, line) {
+      const text = readableLogLine(line);
+      if (text !== undefined) write(`${styleText('cyan', name.padEnd(NAME_WIDTH))} ${text}`);
+    },
   };
 }

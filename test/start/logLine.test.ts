@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 import { readableLogLine } from '../../scripts/start/logLine.ts';
 
-const readable = (line: string) => stripVTControlCharacters(readableLogLine(line));
+const readable = (line: string) => stripVTControlCharacters(readableLogLine(line) ?? 'left out');
 
 test('a line of the log is level, message, fields and request id', () => {
   const entry = {
@@ -26,6 +26,12 @@ test('an error is its message, and whatever is long is cut', () => {
   const line = readable(JSON.stringify(entry));
   expect(line).toContain('err=away');
   expect(line.length).toBeLessThan(500);
+});
+
+test('the requests that ask whether it runs are left out', () => {
+  expect(readable(JSON.stringify({ level: 'info', msg: 'request', path: '/readyz', status: 200 }))).toBe(
+    'left out',
+  );
 });
 
 test.each(['plain text', '{ half', '{"no":"level"}', ''])('any other line passes as it is: %j', (line) => {
