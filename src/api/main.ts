@@ -3,6 +3,7 @@ import type { Connection } from 'mongoose';
 import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
 import { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { UsagePending } from '../models/usagePending.ts';
+import { requireUsageTimeZone, UsageTimeZoneError } from '../models/usageTimeZone.ts';
 import { type OpenQueues, openQueues, queuePrefix } from '../producers/queues.ts';
 import { UsageRecorder } from '../producers/usage/recordUsage.ts';
 import { UserDirectory } from '../producers/usage/userDirectory.ts';
@@ -11,10 +12,15 @@ import { createLogger } from '../runtime/logger.ts';
 import { connectMongo } from '../runtime/mongo.ts';
 import { connectRedis } from '../runtime/redis.ts';
 import { shutdownOnSignals } from '../runtime/shutdown.ts';
+import { untilStoresAnswer } from '../runtime/untilStoresAnswer.ts';
+import { whenReachable } from '../runtime/whenReachable.ts';
 import { closeServer, listen, PortInUseError } from './listen.ts';
 import type { UsageRouteDependencies } from './routes/usage/dependencies.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { createServer } from './server.ts';
+
+/** Their messages say what to do; anything else is a defect and keeps its stack. */
+const EXPLAINED = [InvalidEnvironmentError, PortInUseError, UsageTimeZoneError];
 
 /** The web process: `node src/api/main.ts`. */
 async function main(environment: Environment): Promise<void> {
@@ -27,7 +33,9 @@ async function main(environment: Environment): Promise<void> {
     { environment, logger, redis, mongo, queues, exampleSeller: 'demo.seller' },
     usageRoutes(usageDependencies(environment, redis, mongo, queues)),
   );
+  const stopping = new AbortController();
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
+    { name: 'start', run: () => stopping.abort() },
     { name: 'http server', run: () => closeServer(server) },
     { name: 'queues', run: () => queues.close() },
     { name: 'redis', run: () => redis.disconnect() },
@@ -35,6 +43,16 @@ async function main(environment: Environment): Promise<void> {
   ]);
   const address = await listen(server, environment.HOST, environment.PORT);
   logger.info({ address }, 'The API listens');
+
+  // Requests are answered meanwhile, with 503 as long as a store is away.
+  try {
+    await whenReachable(
+      () => untilStoresAnswer(redis, mongo, stopping.signal),
+      () => requireUsageTimeZone(mongo, environment.BUSINESS_TIME_ZONE),
+    );
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+  }
 }
 
 function usageDependencies(
@@ -60,7 +78,7 @@ function usageDependencies(
 try {
   await main(readEnvironment());
 } catch (error) {
-  if (!(error instanceof InvalidEnvironmentError || error instanceof PortInUseError)) throw error;
-  process.stderr.write(`${error.message}\n`);
+  if (!EXPLAINED.some((kind) => error instanceof kind)) throw error;
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
   process.exit(1);
 }

@@ -7,6 +7,9 @@ import { createMissing } from './createMissing.ts';
 import { inTransaction } from './transaction.ts';
 import { addToRelayOutbox } from './usageRelay.ts';
 
+export const RECORDS_COLLECTION = 'usage_records';
+export const BUCKETS_COLLECTION = 'usage_buckets';
+
 /** One row for each accepted report. Rows are never changed and never deleted. */
 const recordSchema = new Schema(
   {
@@ -24,7 +27,7 @@ const recordSchema = new Schema(
     voids: Number,
     event_key: String,
   },
-  { collection: 'usage_records', versionKey: false, strict: 'throw' },
+  { collection: RECORDS_COLLECTION, versionKey: false, strict: 'throw' },
 );
 recordSchema.index(
   { event_key: 1 },
@@ -45,7 +48,7 @@ const bucketSchema = new Schema(
     total_cost: { type: BigInt, required: true },
     last_received_at: { type: Date, required: true },
   },
-  { collection: 'usage_buckets', versionKey: false, strict: 'throw' },
+  { collection: BUCKETS_COLLECTION, versionKey: false, strict: 'throw' },
 );
 bucketSchema.index({ user_id: 1, unit: 1, start: 1 });
 bucketSchema.index({ unit: 1, start: 1, user_id: 1 });
@@ -55,7 +58,7 @@ export async function prepareUsage(connection: Connection): Promise<void> {
   await createMissing(connection, 'UsageBucket', bucketSchema);
 }
 
-interface RecordDocument {
+export interface RecordDocument {
   _id: number;
   user_id: number;
   at: Date;
@@ -71,7 +74,7 @@ interface RecordDocument {
   event_key?: string;
 }
 
-interface BucketDocument {
+export interface BucketDocument {
   _id: string;
   user_id: number;
   unit: CalendarUnit;
@@ -85,11 +88,11 @@ interface BucketDocument {
 }
 
 function records(connection: Connection) {
-  return connection.collection<RecordDocument>('usage_records');
+  return connection.collection<RecordDocument>(RECORDS_COLLECTION);
 }
 
 function buckets(connection: Connection) {
-  return connection.collection<BucketDocument>('usage_buckets');
+  return connection.collection<BucketDocument>(BUCKETS_COLLECTION);
 }
 
 /**
@@ -242,7 +245,8 @@ function startBetween(first: number | undefined, end: number | undefined): objec
   };
 }
 
-function bucketUpdates(events: readonly UsageEvent[], calendar: BusinessCalendar) {
+/** What adds the events to the sums of every unit. */
+export function bucketUpdates(events: readonly UsageEvent[], calendar: BusinessCalendar) {
   const hours = sumIntoBuckets(events, 'hour', calendar);
   const days = coarsen(hours, 'day', calendar);
   const months = coarsen(days, 'month', calendar);
@@ -284,7 +288,7 @@ function toDocument(event: UsageEvent): RecordDocument {
   };
 }
 
-function toEvent(document: RecordDocument): UsageEvent {
+export function toEvent(document: RecordDocument): UsageEvent {
   return {
     record_id: Number(document._id),
     user_id: Number(document.user_id),
@@ -301,7 +305,7 @@ function toEvent(document: RecordDocument): UsageEvent {
   };
 }
 
-function toBucket(document: BucketDocument): UsageBucket {
+export function toBucket(document: BucketDocument): UsageBucket {
   return {
     user_id: Number(document.user_id),
     unit: document.unit,

@@ -1,17 +1,21 @@
 import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
-import { prepareWhenReachable } from '../models/collections.ts';
+import { prepareCollections } from '../models/collections.ts';
+import { requireUsageTimeZone, UsageTimeZoneError } from '../models/usageTimeZone.ts';
 import { openQueues } from '../producers/queues.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { connectMongo } from '../runtime/mongo.ts';
 import { connectRedis } from '../runtime/redis.ts';
 import { shutdownOnSignals } from '../runtime/shutdown.ts';
 import { untilStoresAnswer } from '../runtime/untilStoresAnswer.ts';
+import { whenReachable } from '../runtime/whenReachable.ts';
 import { chooseWorkers, UnknownQueueError } from './chooseWorkers.ts';
 import type { RunningWorker } from './startWorker.ts';
 import { workerEntries } from './workers.ts';
 
 /** Kept back from the drain, so that the connections can still be closed in order. */
 const CLOSING_SECONDS = 2;
+/** Their messages say what to do; anything else is a defect and keeps its stack. */
+const EXPLAINED = [InvalidEnvironmentError, UnknownQueueError, UsageTimeZoneError];
 
 /** A worker process: `node src/workers/main.ts [queue or family …]`, all of them when none is named. */
 async function main(environment: Environment, names: readonly string[]): Promise<void> {
@@ -48,7 +52,13 @@ async function main(environment: Environment, names: readonly string[]): Promise
   ]);
 
   try {
-    await prepareWhenReachable(connection, () => untilStoresAnswer(redis, connection, stopping.signal));
+    await whenReachable(
+      () => untilStoresAnswer(redis, connection, stopping.signal),
+      async () => {
+        await prepareCollections(connection);
+        await requireUsageTimeZone(connection, environment.BUSINESS_TIME_ZONE);
+      },
+    );
   } catch (error) {
     if (stopping.signal.aborted) return;
     throw error;
@@ -60,7 +70,7 @@ async function main(environment: Environment, names: readonly string[]): Promise
 try {
   await main(readEnvironment(), process.argv.slice(2));
 } catch (error) {
-  if (!(error instanceof InvalidEnvironmentError || error instanceof UnknownQueueError)) throw error;
-  process.stderr.write(`${error.message}\n`);
+  if (!EXPLAINED.some((kind) => error instanceof kind)) throw error;
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
   process.exit(1);
 }

@@ -1,0 +1,91 @@
+/** `npm run usage -- verify|rebuild`: the stored sums of the usage reports. */
+import { Command } from 'commander';
+import { InvalidEnvironmentError } from '../config/env.ts';
+import { formatMicros } from '../src/domain/money/micros.ts';
+import { BusinessCalendar } from '../src/domain/time/businessCalendar.ts';
+import { type Drift, type Recount, rebuildUsage, recountUsage } from '../src/models/usageRecount.ts';
+import { requireUsageTimeZone, UsageTimeZoneError } from '../src/models/usageTimeZone.ts';
+import { usageQueue } from '../src/queues/usage.ts';
+import { ServiceUnavailableError } from '../src/runtime/outage.ts';
+import { CommandFailure, type OpenUsage, withUsage } from './usage/openUsage.ts';
+
+const MOST_DRIFTS = 50;
+/** Their messages say what to do; anything else is a defect and keeps its stack. */
+const EXPLAINED = [CommandFailure, InvalidEnvironmentError, ServiceUnavailableError, UsageTimeZoneError];
+
+const program = new Command('npm run usage --')
+  .description('The stored sums of the usage reports.')
+  .showHelpAfterError('(--help shows what there is)');
+
+program
+  .command('verify')
+  .description('sum all reports anew and compare with the stored sums; exit code 1 when they differ')
+  .action(() => withUsage(verify));
+
+program
+  .command('rebuild')
+  .description(
+    'make the stored sums anew, cut in BUSINESS_TIME_ZONE; workers and web processes have to be stopped',
+  )
+  .action(() => withUsage(rebuild));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!EXPLAINED.some((kind) => error instanceof kind)) throw error;
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+  process.exitCode = 1;
+}
+
+async function verify({ environment, connection }: OpenUsage): Promise<void> {
+  const timeZone = environment.BUSINESS_TIME_ZONE;
+  await requireUsageTimeZone(connection, timeZone);
+  report(await recountUsage(connection, new BusinessCalendar(timeZone), MOST_DRIFTS));
+}
+
+async function rebuild({ environment, connection, queues }: OpenUsage): Promise<void> {
+  const workers = await queues.of(usageQueue).getWorkersCount();
+  if (workers > 0) {
+    throw new CommandFailure(
+      `${workers} worker process(es) store usage reports. Stop them and the web processes first; what is accepted meanwhile waits in Redis.`,
+    );
+  }
+  const timeZone = environment.BUSINESS_TIME_ZONE;
+  const recount = await rebuildUsage(connection, new BusinessCalendar(timeZone), MOST_DRIFTS);
+  report(recount);
+  if (recount.drifted === 0 && !recount.disturbed) print(`Rebuilt for ${timeZone}.`);
+  else print('Not released: something else changed the data. Stop every process and run it again.');
+}
+
+function report(recount: Recount): void {
+  const { rows, buckets, drifted, drifts, disturbed } = recount;
+  if (drifted === 0) {
+    print(`${rows} reports, ${buckets} sums: all exact.`);
+    return;
+  }
+  process.exitCode = 1;
+  for (const drift of drifts) print(driftText(drift));
+  print(
+    `${rows} reports, ${buckets} sums: ${drifted} differ${drifts.length === MOST_DRIFTS ? ' (the first ones are listed)' : ''}.`,
+  );
+  if (disturbed) {
+    print('Reports were stored meanwhile, which may be the difference. Stop the workers and run it again.');
+  } else {
+    print('Stop all workers and web processes, run `npm run usage -- rebuild`, and start them again.');
+  }
+}
+
+function driftText(drift: Drift): string {
+  const start = new Date(drift.start).toISOString();
+  const { field } = drift;
+  const text = (value: bigint | number | undefined) => {
+    if (value === undefined) return 'nothing';
+    if (field === 'last_received_at') return new Date(Number(value)).toISOString();
+    return field.endsWith('_cost') ? formatMicros(value) : String(value);
+  };
+  return `user ${drift.user_id}, ${drift.unit} from ${start}, ${field}: stored ${text(drift.stored)}, by the reports ${text(drift.recounted)}`;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
