@@ -21,7 +21,9 @@ export async function measureAcceptance({ stage, report, pace }: Section): Promi
         measurement: report.measurement(SECTION, name, 'requests/s'),
         run: async () => {
           await stage.redis.flushall();
-          return requestsPerSecond(load, pace.seconds);
+          const { rate, failed } = await requestsPerSecond(load, pace.seconds);
+          if (failed > 0) report.note(`${name}: ${failed} requests failed in the next measurement`);
+          return rate;
         },
       };
     };

@@ -38,7 +38,7 @@ export async function measureBatches({ stage, report, pace }: Section): Promise<
     );
     return sendAll(web.url, CLIENTS, requests);
   };
-  const singles = events / 4;
+  const singles = events / 6;
   const adds = subject('(b) queue.add, 64 at a time', () => addSingles(raw, singles), singles);
   const bulk = subject('(b) addBulk of 100 one-event jobs', () => addBulks(raw, events, 1, 100));
   const wide = subject('(b) addBulk of ten 100-event jobs', () =>

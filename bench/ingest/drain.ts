@@ -4,7 +4,6 @@ import { sendAll } from '../load/sendAll.ts';
 import { NAIVE_COLLECTION, NAIVE_QUEUE, openNaiveQueue } from '../peers/naiveQueue.ts';
 import type { Measurement } from '../report/report.ts';
 import { roundRobin } from '../report/roundRobin.ts';
-import { median } from '../report/statistics.ts';
 import { type HttpProcess, startNaiveWorker, startWeb, startWorker } from '../stage/processes.ts';
 import { acceptedEvents, encodedBatches, reportRequests } from '../stage/reports.ts';
 import type { Stage } from '../stage/stage.ts';
@@ -17,6 +16,10 @@ const CLIENTS = 4;
 const EVENTS_PER_REQUEST = 1_000;
 const NAIVE_CONCURRENCIES = [1, 8, 32, 64] as const;
 const LONGEST_DRAIN_SECONDS = 120;
+/** Of the first short drains. */
+const TRIED_EVENTS = 5_000;
+const NAIVE_TRIED_EVENTS = 500;
+const MOST_EVENTS = 100_000;
 
 /** How fast one worker process brings queued events into MongoDB, ours and the naive one at its best. */
 export async function measureDrain({ stage, report, pace }: Section): Promise<Measurement> {
@@ -24,43 +27,51 @@ export async function measureDrain({ stage, report, pace }: Section): Promise<Me
   const web = await startWeb(stage);
   const naiveQueue = openNaiveQueue(stage.redis);
   try {
-    const best = await bestConcurrency({ stage, report, pace }, naiveQueue);
-    const batches = report.measurement(SECTION, '(e) accepted in batches of 1,000', 'events/s');
-    const singles = report.measurement(SECTION, '(e) accepted one by one', 'events/s');
-    const naive = report.measurement(
-      SECTION,
-      `(f) a job and an insertOne per event, ${best} at a time`,
-      'events/s',
+    const best = await bestConcurrency(stage, report, naiveQueue);
+    const naiveEvents = eventsFor(best.rate, pace.drainSeconds);
+    const tried = await drainOurs(stage, TRIED_EVENTS, (count) => postBatches(stage, web, count));
+    const events = eventsFor(tried, pace.drainSeconds);
+    const subject = (name: string, run: () => Promise<number>) => ({
+      measurement: report.measurement(SECTION, name, 'events/s'),
+      run,
+    });
+    const batches = subject(`(e) ${events} events accepted in batches of 1,000`, () =>
+      drainOurs(stage, events, (count) => postBatches(stage, web, count)),
     );
-    await roundRobin(report, pace.rounds, [
-      {
-        measurement: batches,
-        run: () => drainOurs(stage, pace.drainEvents, (count) => postBatches(stage, web, count)),
-      },
-      {
-        measurement: singles,
-        run: () => drainOurs(stage, pace.drainEvents, (count) => postSingles(web, count)),
-      },
-      { measurement: naive, run: () => drainNaive(stage, naiveQueue, pace.naiveDrainEvents, best) },
-    ]);
-    report.compare('(e) from batches / (f)', batches, naive, { atLeast: 5 });
-    report.compare('(e) from single reports / (f)', singles, naive, { atLeast: 5 });
-    return batches;
+    const singles = subject(`(e) ${events} events accepted one by one`, () =>
+      drainOurs(stage, events, (count) => postSingles(web, count)),
+    );
+    const naive = subject(`(f) a job and an insertOne per event, ${best.concurrency} at a time`, () =>
+      drainNaive(stage, naiveQueue, naiveEvents, best.concurrency),
+    );
+    await roundRobin(report, pace.rounds, [batches, singles, naive]);
+    report.compare('(e) from batches / (f)', batches.measurement, naive.measurement, { atLeast: 5 });
+    report.compare('(e) from single reports / (f)', singles.measurement, naive.measurement, { atLeast: 5 });
+    return batches.measurement;
   } finally {
     await naiveQueue.close();
     await web.stop();
   }
 }
 
-async function bestConcurrency({ stage, report, pace }: Section, queue: Queue): Promise<number> {
+async function bestConcurrency(
+  stage: Stage,
+  report: Report,
+  queue: Queue,
+): Promise<{ concurrency: number; rate: number }> {
   let best = { concurrency: 1, rate: 0 };
   for (const concurrency of NAIVE_CONCURRENCIES) {
-    const measurement = report.measurement(SECTION, `(f) tried ${concurrency} at a time`, 'events/s');
-    report.add(measurement, await drainNaive(stage, queue, pace.naiveDrainEvents / 2, concurrency));
-    const rate = median(measurement.values);
+    const rate = await drainNaive(stage, queue, NAIVE_TRIED_EVENTS, concurrency);
+    report.add(report.measurement(SECTION, `(f) tried ${concurrency} at a time`, 'events/s'), rate);
     if (rate > best.rate) best = { concurrency, rate };
   }
-  return best.concurrency;
+  return best;
+}
+
+/** In whole batches. */
+function eventsFor(rate: number, seconds: number): number {
+  const batches = Math.max(1, Math.round((rate * seconds) / EVENTS_PER_REQUEST));
+  return Math.min(MOST_EVENTS, batches * EVENTS_PER_REQUEST);
 }
 
 /**

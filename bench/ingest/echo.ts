@@ -24,7 +24,7 @@ export async function measureEcho({ stage, report, pace }: Section): Promise<voi
       const load = { url, connections: CONNECTIONS, requests: [REQUEST] };
       return {
         measurement: report.measurement(SECTION, TITLES[peer] ?? peer, 'requests/s'),
-        run: () => requestsPerSecond(load, pace.seconds),
+        run: async () => (await requestsPerSecond(load, pace.seconds)).rate,
       };
     });
     for (const { run } of subjects) await run();

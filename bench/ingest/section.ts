@@ -8,10 +8,8 @@ export interface Pace {
   readonly seconds: number;
   /** Events of one batch or raw queue measurement. */
   readonly batchEvents: number;
-  /** Events of one drain. */
-  readonly drainEvents: number;
-  /** Events of one drain of the naive design, which takes longer for each. */
-  readonly naiveDrainEvents: number;
+  /** Of one drain, about: a first short one tells how many events that takes. */
+  readonly drainSeconds: number;
   /** Of the watch over the backlog. */
   readonly backlogSeconds: number;
   /** Of one measurement of latencies. */
@@ -29,8 +27,7 @@ export const FULL_PACE: Pace = {
   rounds: 3,
   seconds: 3,
   batchEvents: 60_000,
-  drainEvents: 30_000,
-  naiveDrainEvents: 4_000,
+  drainSeconds: 3,
   backlogSeconds: 15,
   latencySeconds: 5,
 };
@@ -40,8 +37,7 @@ export const QUICK_PACE: Pace = {
   rounds: 1,
   seconds: 2,
   batchEvents: 30_000,
-  drainEvents: 10_000,
-  naiveDrainEvents: 1_000,
+  drainSeconds: 1.5,
   backlogSeconds: 6,
   latencySeconds: 3,
 };
