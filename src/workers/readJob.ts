@@ -20,7 +20,7 @@ const envelope = z.object({ payload: z.unknown(), request_ids: requestIds });
 const traceable = z.object({ request_ids: requestIds });
 
 /** Reads a job as its contract says. */
-export function readJob(queue: QueueContract, job: Job): ReadableJob | Poison {
+export function readJob(queue: QueueContract, job: Pick<Job, 'name' | 'data'>): ReadableJob | Poison {
   const contract = contractOf(queue, job.name);
   if (!contract) return poison(`The queue ${queue.name} has no job named ${job.name}`);
   const outer = envelope.safeParse(job.data);

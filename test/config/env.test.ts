@@ -112,6 +112,8 @@ describe('an unusable environment', () => {
     ['MONGODB_URL', 'mongodb://'],
     ['MONGODB_URL', 'localhost'],
     ['BUSINESS_TIME_ZONE', 'UTC+7'],
+    ['USAGE_RELAY_URL', 'nonsense'],
+    ['USAGE_RELAY_URL', 'https://user:password@example.test/api/tools/update'],
   ] satisfies [keyof Environment, string][])('%s cannot be %j', (name, value) => {
     expect(problemsOf({ ...STORES, [name]: value }).problems).toEqual([
       expect.stringMatching(new RegExp(`^${name}: `)),
