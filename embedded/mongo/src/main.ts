@@ -41,14 +41,19 @@ function readArguments() {
 }
 
 function stopOnSignals(server: MongoServer, exitWithStdin: boolean): void {
+  let isStopping = false;
   const stop = (reason: string) => {
+    if (isStopping) return;
+    isStopping = true;
     log(`stopping: ${reason}`);
     server.close().then(() => process.exit(0), fail);
   };
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
   if (exitWithStdin) {
-    process.stdin.once('close', () => stop('the starting process closed stdin'));
+    // a pipe ends, a broken one only closes
+    for (const event of ['end', 'close'])
+      process.stdin.once(event, () => stop('the starting process closed stdin'));
     process.stdin.resume();
   }
   void server.failed.then(async (failure) => {
