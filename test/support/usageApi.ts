@@ -33,7 +33,7 @@ export class UsageApi {
   }
 
   post(
-    body: RequestInit['body'],
+    body: NonNullable<RequestInit['body']>,
     contentType?: string,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Answer> {
@@ -66,7 +66,7 @@ export class UsageApi {
   }
 
   batch(
-    body: RequestInit['body'],
+    body: NonNullable<RequestInit['body']>,
     contentType = 'application/json',
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Answer> {
