@@ -20,6 +20,12 @@ export interface TrackedJob {
   readonly events: readonly UsageEvent[];
 }
 
+/** Runs of records, as they stand in Redis, and groups. */
+export interface PendingEntries {
+  readonly ranges: readonly string[];
+  readonly groups: readonly PendingGroup[];
+}
+
 /**
  * What is known in Redis about accepted events that are not in MongoDB yet, so that totals count them, records are
  * found, and a repeated event id is recognised. It stands beside the queue and may only ever say too much: an entry is
@@ -60,11 +66,23 @@ export class UsagePending {
   /**
    * Arguments of `TRACK_COMMAND`, which makes the jobs' events known. It runs in the transaction that adds the jobs,
    * and answers with the number of runs of records that wait in all.
+   *
+   * @param replaced - is forgotten at the same moment, so that nobody sees neither or both
    */
-  trackArguments(jobs: readonly TrackedJob[]): (string | number)[] {
+  trackArguments(jobs: readonly TrackedJob[], replaced: PendingEntries): (string | number)[] {
     const groups = jobs.flatMap((job) => this.#groupMembers(job.events));
     const ranges = jobs.flatMap(rangeMembers).flatMap((range) => [range.first, range.member]);
-    return [this.#groups, this.#ranges, groups.length, ...groups, ...ranges];
+    const forgotten = [...replaced.groups.map(groupMember), ...replaced.ranges];
+    return [
+      this.#groups,
+      this.#ranges,
+      replaced.groups.length,
+      forgotten.length,
+      groups.length,
+      ...forgotten,
+      ...groups,
+      ...ranges,
+    ];
   }
 
   /** Forgets a job's events, which are stored by now. Claims that belong to other records stay. */
@@ -153,26 +171,23 @@ export class UsagePending {
       await withRedis(() => this.#redis.eval(RELEASE_CLAIMS, 1, this.#claims, ...claims));
   }
 
-  /** Forgets whatever is known of a job, also when its events cannot be read any more. Looks at everything that waits. */
-  async forgetJob(jobId: string): Promise<void> {
+  /** What is known of a job, also when its events cannot be read any more. Looks at everything that waits. */
+  async entriesOfJob(jobId: string): Promise<PendingEntries> {
     const members = await withRedis(() => this.#redis.zrange(this.#ranges, '0', '-1'));
     const ranges = members.filter((member) => decodeRangeMember(member).jobId === jobId);
     const runs = ranges.map(decodeRangeMember);
     const groups = (await this.ofEverybody()).filter((group) =>
       runs.some((run) => run.first <= group.representative && group.representative <= run.last),
     );
-    await this.forget({ ranges, groups });
+    return { ranges, groups };
   }
 
-  /** Forgets runs and groups that the sweep found to be of nobody's concern any more. */
-  async forget(members: {
-    readonly ranges: readonly string[];
-    readonly groups: readonly PendingGroup[];
-  }): Promise<void> {
-    const groups = members.groups.map(groupMember);
+  /** Forgets runs and groups that are of nobody's concern any more. */
+  async forget(entries: PendingEntries): Promise<void> {
+    const groups = entries.groups.map(groupMember);
     await withRedis(async () => {
       if (groups.length > 0) await this.#redis.zrem(this.#groups, ...groups);
-      if (members.ranges.length > 0) await this.#redis.zrem(this.#ranges, ...members.ranges);
+      if (entries.ranges.length > 0) await this.#redis.zrem(this.#ranges, ...entries.ranges);
     });
   }
 
@@ -196,9 +211,13 @@ export const TRACK_COMMAND = {
   definition: {
     numberOfKeys: 2,
     lua: `
-local groups = tonumber(ARGV[1])
-for i = 2, groups + 1 do redis.call('ZADD', KEYS[1], 0, ARGV[i]) end
-for i = groups + 2, #ARGV, 2 do redis.call('ZADD', KEYS[2], ARGV[i], ARGV[i + 1]) end
+local forgottenGroupsEnd = 3 + tonumber(ARGV[1])
+local forgottenEnd = 3 + tonumber(ARGV[2])
+local groupsEnd = forgottenEnd + tonumber(ARGV[3])
+for i = 4, forgottenGroupsEnd do redis.call('ZREM', KEYS[1], ARGV[i]) end
+for i = forgottenGroupsEnd + 1, forgottenEnd do redis.call('ZREM', KEYS[2], ARGV[i]) end
+for i = forgottenEnd + 1, groupsEnd do redis.call('ZADD', KEYS[1], 0, ARGV[i]) end
+for i = groupsEnd + 1, #ARGV, 2 do redis.call('ZADD', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return redis.call('ZCARD', KEYS[2])`,
   },
 } as const;

@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Job, type Queue } from 'bullmq';
 import type { UsageEvent } from '../../domain/usage/report.ts';
-import { TRACK_COMMAND, type TrackedJob, type UsagePending } from '../../models/usagePending.ts';
+import {
+  type PendingEntries,
+  TRACK_COMMAND,
+  type TrackedJob,
+  type UsagePending,
+} from '../../models/usagePending.ts';
 import type { JobEnvelope, Payload } from '../../queues/defineQueue.ts';
 import { LARGEST_USAGE_JOB, usageQueue } from '../../queues/usage.ts';
 import { withRedis } from '../../runtime/outage.ts';
@@ -19,6 +24,7 @@ let jobCount = 0;
  * Puts the events into the queue, up to a hundred in one job, and makes them known as pending: one transaction, all of
  * it or nothing.
  *
+ * @param replaced - what was known of the events' former job; it is forgotten in the same transaction
  * @returns how many runs of records wait in all
  * @throws ServiceUnavailableError when Redis is away; if it went away while answering, the events may be queued
  */
@@ -27,6 +33,7 @@ export function enqueueEvents(
   pending: UsagePending,
   events: readonly UsageEvent[],
   requestIds: readonly string[],
+  replaced: PendingEntries = { ranges: [], groups: [] },
 ): Promise<number> {
   return withRedis(async () => {
     const client = await queue.backend.client;
@@ -42,7 +49,7 @@ export function enqueueEvents(
       // What `queue.addBulk` does with a pipeline; it only queues the command here, `exec` sends and answers.
       void queue.backend.addJobToTransaction(transaction, job.asJSON(), jobId);
     }
-    transaction.runCommand(TRACK_COMMAND.name, pending.trackArguments(jobs));
+    transaction.runCommand(TRACK_COMMAND.name, pending.trackArguments(jobs, replaced));
     return backlogOf(await transaction.exec());
   });
 }

@@ -54,8 +54,9 @@ export function createStoreReports(
     poison: readonly string[],
     run: Run,
   ): Promise<Outcome> {
-    if (events.length > 0) await enqueueEvents(dependencies.queue, pending, events, run.requestIds);
-    await pending.forgetJob(run.jobId);
+    const known = await pending.entriesOfJob(run.jobId);
+    if (events.length > 0) await enqueueEvents(dependencies.queue, pending, events, run.requestIds, known);
+    else await pending.forget(known);
     return {
       kind: 'dead',
       reason: `${poison.length} of ${poison.length + events.length} events cannot be read: ${poison.join('; ')}. The others went on in a job of their own.`,
