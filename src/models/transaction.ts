@@ -1,26 +1,36 @@
 import { type ClientSession, type Connection, mongo } from 'mongoose';
 import { usable } from '../runtime/mongo.ts';
+import { ServiceUnavailableError } from '../runtime/outage.ts';
 
 const DUPLICATE_KEY = 11_000;
 /** Two transactions that make the same document collide once; the second then finds it. */
 const MOST_COLLISIONS = 5;
+/** The driver would try on for two minutes, longer than any job may take. */
+const LONGEST_CONFLICT_MILLISECONDS = 20_000;
 
 /**
  * Runs the steps in one transaction: all of them or none. They may run several times (after a conflict with another
  * transaction, or a collision on a unique key) and must do nothing that a repeat would do twice.
  *
- * @throws ServiceUnavailableError when MongoDB is away
+ * @throws ServiceUnavailableError when MongoDB is away, or other transactions kept this one from being committed for long
  */
 export async function inTransaction<T>(
   connection: Connection,
   steps: (session: ClientSession) => Promise<T>,
 ): Promise<T> {
+  const until = performance.now() + LONGEST_CONFLICT_MILLISECONDS;
+  const stepsInTime = async (session: ClientSession) => {
+    usable(connection);
+    if (performance.now() > until)
+      throw new ServiceUnavailableError('MongoDB is overloaded; try again later', 2);
+    return steps(session);
+  };
   for (let collisions = 0; ; collisions++) {
     try {
       return await usable(connection)
         .getClient()
         .withSession((session) =>
-          session.withTransaction(() => steps(session), {
+          session.withTransaction(() => stepsInTime(session), {
             readConcern: { level: 'snapshot' },
             writeConcern: { w: 'majority', journal: true },
             readPreference: 'primary',

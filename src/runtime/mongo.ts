@@ -23,6 +23,10 @@ export function connectMongo(url: string, role: MongoRole, logger: Logger): Conn
     if (!away) logger.warn('MongoDB is away, reconnecting');
     away = true;
   });
+  // A connection that is closed on purpose is not away.
+  connection.on('disconnecting', () => {
+    away = true;
+  });
   connection.on('connected', () => {
     if (away) logger.info('MongoDB is back');
     away = false;
@@ -65,6 +69,8 @@ async function keepOpening(
         readConcern: { level: 'majority' },
         autoIndex: false,
         autoCreate: false,
+        // Mongoose would keep operations in memory and fail them later, as something else than an outage.
+        bufferCommands: false,
         maxPoolSize: 20,
         ...(role === 'web'
           ? {

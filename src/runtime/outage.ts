@@ -38,9 +38,17 @@ export async function withRedis<T>(call: () => Promise<T>): Promise<T> {
 /** True when the failure is an outage of Redis or MongoDB. */
 export function isOutage(error: unknown): boolean {
   if (error instanceof ServiceUnavailableError) return true;
-  if (error instanceof mongo.MongoBulkWriteError) return false;
-  if (error instanceof mongo.MongoServerError) return MONGO_NOT_SERVING.has(Number(error.code));
-  return MONGO_OUTAGES.some((outage) => error instanceof outage);
+  if (error instanceof Error && error instanceof ReplyError) return REDIS_NOT_SERVING.has(replyCode(error));
+  if (!(error instanceof mongo.MongoError)) return false;
+  // A bulk write wraps what kept it from being sent, and only then holds an error in place of the server's answer.
+  if (error instanceof mongo.MongoBulkWriteError && error.errorResponse instanceof Error)
+    return isOutage(error.errorResponse);
+  return (
+    MONGO_OUTAGES.some((outage) => error instanceof outage) ||
+    MONGO_OUTAGE_NAMES.has(error.name) ||
+    MONGO_TEMPORARY.some((label) => error.hasErrorLabel(label)) ||
+    (error instanceof mongo.MongoServerError && MONGO_NOT_SERVING.has(Number(error.code)))
+  );
 }
 
 /** First word of an error reply, which the protocol defines as its code: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
@@ -67,6 +75,16 @@ const MONGO_OUTAGES = [
   mongo.MongoTopologyClosedError,
   mongo.MongoOperationTimeoutError,
   mongo.MongoWriteConcernError,
+] as const;
+
+/** Classes that the driver does not export: no connection became free in time. */
+const MONGO_OUTAGE_NAMES: ReadonlySet<string> = new Set(['MongoWaitQueueTimeoutError']);
+
+/** Labels by which the server or the driver says that the same may succeed when it is tried again. */
+const MONGO_TEMPORARY = [
+  'TransientTransactionError',
+  'UnknownTransactionCommitResult',
+  'RetryableWriteError',
 ] as const;
 
 /**

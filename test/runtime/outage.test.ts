@@ -1,0 +1,148 @@
+import { Redis } from 'ioredis';
+import mongoose, { type Connection } from 'mongoose';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EmbeddedServer } from '../../embedded/embeddedServer.ts';
+import { startMongo } from '../../embedded/mongo.ts';
+import { inTransaction } from '../../src/models/transaction.ts';
+import { connectMongo, type MongoRole } from '../../src/runtime/mongo.ts';
+import { isOutage } from '../../src/runtime/outage.ts';
+import { untilStoresAnswer } from '../../src/runtime/untilStoresAnswer.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+const quiet = pino({ level: 'silent' });
+const redis = new Redis(String(process.env.REDIS_URL), { maxRetriesPerRequest: null });
+const connections: Connection[] = [];
+
+beforeAll(() => waitFor('Redis', async () => (await redis.ping()) || undefined));
+afterAll(async () => {
+  await Promise.all(connections.map((connection) => connection.close()));
+  redis.disconnect();
+});
+
+test.each<MongoRole>(['worker', 'web'])(
+  'whatever a %s process does while MongoDB hangs or is dead is an outage, and passes',
+  {
+    timeout: 60_000,
+  },
+  async (role) => {
+    const dir = await temporaryFolder();
+    let server = await startMongo({ dir });
+    const connection = await connect(server, role);
+    const operations = operationsOn(connection);
+    for (const run of Object.values(operations)) await run();
+
+    process.kill(server.pid, 'SIGSTOP');
+    await expectOutages(operations);
+    const asking = new AbortController();
+    const asked = untilStoresAnswer(redis, connection, asking.signal);
+    asking.abort(new Error('asked long enough'));
+    await expect(asked).rejects.toThrow('asked long enough');
+    process.kill(server.pid, 'SIGCONT');
+    await untilStoresAnswer(redis, connection, AbortSignal.timeout(10_000));
+    await operations.transaction();
+
+    const inFlight = expectOutages(operations, { orDone: true });
+    process.kill(server.pid, 'SIGKILL');
+    await inFlight;
+    await server.exited;
+    await expectOutages(operations);
+    server = await startMongo({ dir, port: server.port });
+    await untilStoresAnswer(redis, connection, AbortSignal.timeout(10_000));
+    await operations.transaction();
+    await server.stop();
+  },
+);
+
+test('what the data is at fault for is no outage', async () => {
+  const server = await startMongo({ dir: await temporaryFolder() });
+  const connection = await connect(server, 'worker');
+  const things = connection.collection('things');
+  const document = { _id: new mongoose.Types.ObjectId() };
+  await things.insertOne(document);
+  const faults = [
+    () => things.insertOne(document),
+    () => things.insertMany([document]),
+    () => things.find({ $bad: 1 }).toArray(),
+  ];
+  for (const fault of faults) {
+    const error: unknown = await fault().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Error);
+    expect(isOutage(error)).toBe(false);
+  }
+  expect(isOutage(new TypeError('a mistake of ours'))).toBe(false);
+  await connection.close();
+  await server.stop();
+});
+
+test('transactions of several processes on the same documents all get through', {
+  timeout: 60_000,
+}, async () => {
+  const server = await startMongo({ dir: await temporaryFolder() });
+  const processes = await Promise.all(Array.from({ length: 3 }, () => connect(server, 'worker')));
+  let tries = 0;
+  await Promise.all(
+    processes.map(async (connection) => {
+      for (let round = 0; round < 20; round += 1) {
+        await inTransaction(connection, async (session) => {
+          tries += 1;
+          await connection.collection('hot').bulkWrite(hotUpdates(), { session, ordered: false });
+        });
+      }
+    }),
+  );
+  const sums = await processes[0]?.collection('hot').find().toArray();
+  expect(sums?.map((sum) => sum.n)).toEqual(Array.from({ length: 10 }, () => 60));
+  console.log(`60 transactions on 10 hot documents from 3 connections took ${tries} tries`);
+  await Promise.all(processes.map((connection) => connection.close()));
+  await server.stop();
+});
+
+function hotUpdates() {
+  return Array.from({ length: 10 }, (_, number) => ({
+    updateOne: { filter: { key: number }, update: { $inc: { n: 1 } }, upsert: true },
+  }));
+}
+
+async function connect(server: EmbeddedServer, role: MongoRole): Promise<Connection> {
+  const connection = connectMongo(server.url, role, quiet);
+  connections.push(connection);
+  await untilStoresAnswer(redis, connection, AbortSignal.timeout(10_000));
+  for (const name of ['things', 'hot']) {
+    await connection.createCollection(name).catch(() => undefined);
+  }
+  await connection.collection('hot').createIndex({ key: 1 }, { unique: true });
+  return connection;
+}
+
+function operationsOn(connection: Connection) {
+  const things = connection.collection('things');
+  return {
+    insert: () => things.insertOne({}),
+    bulkWrite: () => things.bulkWrite([{ insertOne: { document: {} } }]),
+    insertMany: () => things.insertMany([{}, {}]),
+    find: () => things.find({}).toArray(),
+    transaction: () => inTransaction(connection, (session) => things.insertMany([{}], { session })),
+    bulkInTransaction: () =>
+      inTransaction(connection, (session) =>
+        things.bulkWrite([{ insertOne: { document: {} } }], { session }),
+      ),
+  };
+}
+
+async function expectOutages(
+  operations: ReturnType<typeof operationsOn>,
+  { orDone = false } = {},
+): Promise<void> {
+  await Promise.all(
+    Object.entries(operations).map(async ([name, run]) => {
+      const ended = await run().then(
+        () => 'done' as const,
+        (error: unknown) => error,
+      );
+      if (orDone && ended === 'done') return;
+      expect(isOutage(ended), `${name}: ${ended}`).toBe(true);
+    }),
+  );
+}
