@@ -52,6 +52,7 @@ export class ServerProcess implements AsyncDisposable {
   async kill(signal: NodeJS.Signals): Promise<number | null> {
     const { running } = this;
     this.child = null;
+    if (running.exitCode !== null) return running.exitCode;
     const exited = once(running, 'exit');
     running.kill(signal);
     const [code] = await exited;
