@@ -12,8 +12,8 @@ import { chooseWorkers, UnknownQueueError } from './chooseWorkers.ts';
 import type { RunningWorker } from './startWorker.ts';
 import { workerEntries } from './workers.ts';
 
-/** Kept back from the drain, so that the connections can still be closed in order. */
-const CLOSING_SECONDS = 2;
+/** Kept back from the drain, so that what it aborts can still be left to others and the connections closed in order. */
+const CLOSING_SECONDS = 3;
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
 const EXPLAINED = [InvalidEnvironmentError, UnknownQueueError, UsageTimeZoneError];
 
@@ -37,8 +37,9 @@ async function main(environment: Environment, names: readonly string[]): Promise
     names,
   );
 
-  const drainMilliseconds = Math.max(1, environment.DRAIN_TIMEOUT_SECONDS - CLOSING_SECONDS) * 1_000;
-  shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
+  const limit = environment.DRAIN_TIMEOUT_SECONDS;
+  const drainMilliseconds = Math.max(limit - CLOSING_SECONDS, limit / 2) * 1_000;
+  shutdownOnSignals(logger, limit, [
     { name: 'start', run: () => stopping.abort() },
     {
       name: 'jobs',
