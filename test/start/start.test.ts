@@ -1,10 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import { findHolder } from '../../scripts/start/dataFolder.ts';
 import { isRunning } from '../support/isRunning.ts';
 import { startProcess } from '../support/processes.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
@@ -112,6 +114,31 @@ test(
     await waitFor('the end of every process', async () => (left.some(isRunning) ? undefined : true));
     expect(await runScript('data.ts', folder, ['reset', '--yes'])).toMatchObject({ code: 0 });
     expect(existsSync(join(folder, 'credentials.json'))).toBe(false);
+  },
+);
+
+test.each(['SIGTERM', 'SIGKILL'] as const)(
+  '%s to npm stops everything that npm start started',
+  LONG,
+  async (signal) => {
+    const folder = await temporaryFolder();
+    const variables = { ...process.env, ...startVariables(folder) };
+    const npm = spawn('npm', ['start'], { env: variables, stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void npm.kill('SIGKILL'));
+    const lines = createInterface({ input: npm.stdout });
+    for await (const line of lines) if (line.includes('Millrace is ready')) break;
+    npm.stdout.resume();
+    const supervisor = findHolder(folder)?.pid ?? 0;
+    const started = [supervisor, ...(await childrenOf(supervisor)).keys()];
+    expect(started.length).toBeGreaterThanOrEqual(6);
+
+    npm.kill(signal);
+    await waitFor(
+      'the end of every process',
+      async () => (started.some(isRunning) ? undefined : true),
+      RESTART_LIMIT_MS,
+    );
+    expect(findHolder(folder)).toBeUndefined();
   },
 );
 
