@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { deserialize } from '../bson/deserialize.ts';
 import { keyString } from '../bson/keyString.ts';
 import { serialize } from '../bson/serialize.ts';
@@ -17,7 +18,10 @@ import { Snapshots } from './snapshots.ts';
 import { Version } from './version.ts';
 
 /** Bytes of BSON this server agrees to hold in memory. */
-export const maximumDataBytes = 1024 * 1024 * 1024;
+export const maximumDataBytes = 512 * 1024 * 1024;
+
+const growthsPerHeapCheck = 256;
+const maximumHeapShare = 0.8;
 
 /** All databases in memory, the clock of their changes, and the journal that makes changes durable. */
 export class Store {
@@ -28,6 +32,8 @@ export class Store {
   dataBytes = 0;
   private nextCollectionId = 1;
   private clock = 0;
+  private growths = 0;
+  private isHeapFull = false;
   private readonly byId = new Map<number, Collection>();
   private journalOrNull: Journal | null = null;
 
@@ -112,10 +118,16 @@ export class Store {
 
   /** @throws MongoServerError when `growth` more bytes would pass the size this server is made for */
   checkSize(growth: number): void {
-    if (growth <= 0 || this.dataBytes + growth <= maximumDataBytes) return;
+    if (growth <= 0) return;
+    // many small documents fill the JavaScript heap long before their BSON reaches the bound
+    if (this.growths++ % growthsPerHeapCheck === 0) {
+      const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+      this.isHeapFull = used > limit * maximumHeapShare;
+    }
+    if (!this.isHeapFull && this.dataBytes + growth <= maximumDataBytes) return;
     throw new MongoServerError(
       'OutOfDiskSpace',
-      `the embedded MongoDB server holds at most ${maximumDataBytes} bytes of documents, and that is reached; delete some, or use a real MongoDB (MONGODB_URL)`,
+      `the embedded MongoDB server keeps all documents in memory, at most ${maximumDataBytes} bytes of them and as many as fit its heap, and that is reached; delete some, or use a real MongoDB (MONGODB_URL)`,
     );
   }
 
