@@ -119,7 +119,7 @@ describe('timestamps', () => {
 
   test('no text whatever throws', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
+      fc.property(fc.string(), (text) => {
         expect(parseTimestamp(text, hanoi) ?? 0).toSatisfy(Number.isSafeInteger);
       }),
     );
