@@ -75,7 +75,8 @@ async function measure(section: Section): Promise<void> {
 
 function describe(machine: Machine): string {
   return [
-    `${machine.cores} cores ${machine.cpu}, ${machine.memory_gib} GiB, Linux ${machine.kernel}, ${machine.started_at}`,
+    `${machine.cores} cores ${machine.cpu}, ${machine.memory_gib} GiB, Linux ${machine.kernel}`,
+    `${machine.started_at}, load average before the start ${machine.load_average.toFixed(1)}`,
     `Node ${machine.node}, Redis ${machine.redis} (appendfsync always), MongoDB ${machine.mongodb}`,
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import type { Redis } from 'ioredis';
 import { MongoClient } from 'mongodb';
 
@@ -11,6 +11,8 @@ export interface Machine {
   readonly node: string;
   readonly redis: string;
   readonly mongodb: string;
+  /** Processes that wanted a core during the minute before the start: above zero, others were at work too. */
+  readonly load_average: number;
   readonly started_at: string;
 }
 
@@ -25,6 +27,7 @@ export async function describeMachine(redis: Redis, mongoUrl: string, mongoKind:
     node: process.version,
     redis: /redis_version:(\S+)/.exec(await redis.info('server'))?.[1] ?? 'unknown',
     mongodb: `${await mongoVersion(mongoUrl)} (${mongoKind})`,
+    load_average: loadavg()[0] ?? 0,
     started_at: new Date().toISOString(),
   };
 }

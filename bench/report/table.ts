@@ -1,6 +1,6 @@
-const NUMERIC = /^[-\d]/;
+const NUMERIC = /^[-\d.,– ]+$/;
 
-/** Plain text in columns; cells that begin like a number are aligned to the right. */
+/** Plain text in columns; cells that hold nothing but numbers are aligned to the right. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
