@@ -43,7 +43,7 @@ export interface RunningWorker {
  * put off by one that the dead worker has just made: lock and looks together stay below 15 seconds.
  */
 const LOCK_MILLISECONDS = 8_000;
-const STALLED_CHECK_MILLISECONDS = 3_000;
+const STALLED_CHECK_MILLISECONDS = 2_000;
 /**
  * Starts that may end in a crash. A job that takes its worker down each time ends as a dead letter; a run that is killed
  * in a bad week of deployments does not. BullMQ's own limit of starts counts every postponement and throttling as well,

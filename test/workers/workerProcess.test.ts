@@ -48,6 +48,7 @@ describe.concurrent('worker processes', () => {
     const killedAt = performance.now();
     await first.exited;
     const next = await fleet.start();
+    report('the next worker was there', killedAt);
     expect(await fleet.nthStart(id, 2, 30_000)).toBe(next.pid);
     report('rescued by the next worker', killedAt);
   });
