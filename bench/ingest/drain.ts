@@ -2,7 +2,7 @@ import type { Queue } from 'bullmq';
 import { sendAmount } from '../load/closedLoop.ts';
 import { sendAll } from '../load/sendAll.ts';
 import { NAIVE_COLLECTION, NAIVE_QUEUE, openNaiveQueue } from '../peers/naiveQueue.ts';
-import type { Measurement } from '../report/report.ts';
+import type { Measurement, Report } from '../report/report.ts';
 import { roundRobin } from '../report/roundRobin.ts';
 import { type HttpProcess, startNaiveWorker, startWeb, startWorker } from '../stage/processes.ts';
 import { acceptedEvents, encodedBatches, reportRequests } from '../stage/reports.ts';

@@ -31,6 +31,7 @@ export interface Stage {
   /** The environment of every process of the benchmark. */
   readonly environment: Readonly<Record<string, string>>;
   readonly profileFolder: string | undefined;
+  /** Safe to call twice. */
   strike(): Promise<void>;
 }
 
@@ -81,6 +82,20 @@ async function connect(
   });
   const adminApiKey = randomBytes(24).toString('base64url');
   await addSellers(db);
+
+  async function strike(): Promise<void> {
+    try {
+      await db.dropDatabase();
+    } finally {
+      await client.close();
+      await usage.close();
+      redis.disconnect();
+      await stopServers();
+    }
+  }
+  // An interrupted run strikes at the signal and again where it then fails.
+  let struck: Promise<void> | undefined;
+
   return {
     folder,
     redisUrl,
@@ -102,15 +117,9 @@ async function connect(
       LOG_LEVEL: 'info',
     },
     profileFolder: options.profileFolder,
-    async strike() {
-      try {
-        await db.dropDatabase();
-      } finally {
-        await client.close();
-        await usage.close();
-        redis.disconnect();
-        await stopServers();
-      }
+    strike() {
+      struck ??= strike();
+      return struck;
     },
   };
 }
