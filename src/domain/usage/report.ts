@@ -74,8 +74,8 @@ export function readReport(
   const at =
     timestamp === undefined ? wholeSecond(receivedAt) : timestamp && parseTimestamp(timestamp, calendar);
   if (typeof at !== 'number') return { refused: 'Invalid timestamp' };
-  const eventId = fieldText(fields.event_id);
-  if (eventId === null || (eventId !== undefined && !isEventId(eventId))) return invalidValue('event_id');
+  const eventId = readEventId(fields);
+  if (typeof eventId === 'object') return eventId;
   return {
     image_count: imageCount,
     image_cost: imageCost,
@@ -88,12 +88,20 @@ export function readReport(
   };
 }
 
+/** The sender's own id of the event, trimmed; nothing when it sent none. */
+export function readEventId(fields: ReportFields): string | undefined | RefusedField {
+  const text = fieldText(fields.event_id);
+  if (text === undefined) return undefined;
+  return text !== null && isEventId(text) ? text : invalidValue('event_id');
+}
+
 /**
- * An id of the sender's: 1 to 200 characters, none of them a control character or half a surrogate pair. The stores
- * keep UTF-8, in which two different halves would read back as the same id.
+ * An id of the sender's: 1 to 200 characters with no blank around them, none of them a control character or half a
+ * surrogate pair. The stores keep UTF-8, in which two different halves would read back as the same id. For the same
+ * reason none is U+FFFD: it stands where a form held bytes that are not UTF-8, whatever they were.
  */
 export function isEventId(text: string): boolean {
-  return text.length <= LONGEST_EVENT_ID && /^[^\p{Cc}\p{Cs}]+$/u.test(text);
+  return text.length <= LONGEST_EVENT_ID && text.trim() === text && /^[^\p{Cc}\p{Cs}\uFFFD]+$/u.test(text);
 }
 
 /** Whether a repeat of an event id says the same as the first, on the fields as they were sent. */

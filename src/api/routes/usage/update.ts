@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   isEventId,
   isRefused,
+  readEventId,
   readReport,
   readUserName,
   type ReportFields as SentFields,
@@ -131,8 +132,8 @@ function withIdempotencyKey(fields: SentFields, request: Request): SentFields {
   if (key === undefined) return fields;
   if (typeof key !== 'string' || !isEventId(key))
     throw new BadRequestError('Invalid value for Idempotency-Key');
-  const sent = fields['event_id'];
-  if (sent !== undefined && sent !== '' && sent !== key) {
+  const sent = readEventId(fields);
+  if (sent !== undefined && sent !== key) {
     throw new BadRequestError('event_id and Idempotency-Key differ');
   }
   return { ...fields, event_id: key };
