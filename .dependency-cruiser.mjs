@@ -78,6 +78,8 @@ export default {
   ],
   options: {
     parser: 'swc',
+    // Tests may import anything; and the cruiser stops at `using`, which they are fond of.
+    exclude: { path: '^(test|embedded/mongo/test)/' },
     doNotFollow: { path: 'node_modules' },
     // Tests of a package of its own; they use `using`, which the cruiser does not read yet.
     exclude: { path: '^embedded/mongo/test/' },
