@@ -81,8 +81,6 @@ export default {
     // Tests may import anything; and the cruiser stops at `using`, which they are fond of.
     exclude: { path: '^(test|embedded/mongo/test)/' },
     doNotFollow: { path: 'node_modules' },
-    // Tests of a package of its own; they use `using`, which the cruiser does not read yet.
-    exclude: { path: '^embedded/mongo/test/' },
     enhancedResolveOptions: {
       extensions: ['.ts', '.mjs', '.js', '.json'],
       exportsFields: ['exports'],
