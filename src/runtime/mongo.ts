@@ -3,12 +3,15 @@ import mongoose, { type Connection } from 'mongoose';
 import type { Logger } from './logger.ts';
 import { ServiceUnavailableError } from './outage.ts';
 
-/** A web process answers people, so its operations end within a second; a worker has the time it needs. */
+/** A web process answers people and gives up soon; a worker has the time it needs. */
 export type MongoRole = 'web' | 'worker';
 
 /** Longest search for a server that can write, so that an HTTP answer is possible within two seconds. */
 const SERVER_SELECTION_TIMEOUT_MILLISECONDS = 800;
-const WEB_OPERATION_TIMEOUT_MILLISECONDS = 1_000;
+/** A server that is busy for a moment is not away: to take it for that would drop every connection. */
+const HEARTBEAT_TIMEOUT_MILLISECONDS = 5_000;
+const WEB_POOL_TIMEOUT_MILLISECONDS = 1_000;
+const WEB_SOCKET_TIMEOUT_MILLISECONDS = 5_000;
 const WORKER_SOCKET_TIMEOUT_MILLISECONDS = 30_000;
 const RECONNECT_DELAY_MILLISECONDS = 500;
 
@@ -62,7 +65,7 @@ async function keepOpening(
     try {
       await connection.openUri(url, {
         serverSelectionTimeoutMS: SERVER_SELECTION_TIMEOUT_MILLISECONDS,
-        connectTimeoutMS: SERVER_SELECTION_TIMEOUT_MILLISECONDS,
+        connectTimeoutMS: HEARTBEAT_TIMEOUT_MILLISECONDS,
         heartbeatFrequencyMS: 1_000,
         minHeartbeatFrequencyMS: 250,
         writeConcern: { w: 'majority', journal: true },
@@ -74,8 +77,8 @@ async function keepOpening(
         maxPoolSize: 20,
         ...(role === 'web'
           ? {
-              socketTimeoutMS: WEB_OPERATION_TIMEOUT_MILLISECONDS,
-              waitQueueTimeoutMS: WEB_OPERATION_TIMEOUT_MILLISECONDS,
+              socketTimeoutMS: WEB_SOCKET_TIMEOUT_MILLISECONDS,
+              waitQueueTimeoutMS: WEB_POOL_TIMEOUT_MILLISECONDS,
             }
           : { socketTimeoutMS: WORKER_SOCKET_TIMEOUT_MILLISECONDS }),
       });

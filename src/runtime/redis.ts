@@ -8,7 +8,7 @@ import type { Logger } from './logger.ts';
 export type RedisRole = 'producer' | 'worker';
 
 /** Longest wait of a producer for an answer of Redis, so that an HTTP answer is possible within two seconds. */
-const PRODUCER_TIMEOUT_MILLISECONDS = 900;
+const PRODUCER_TIMEOUT_MILLISECONDS = 700;
 const LONGEST_RECONNECT_DELAY_MILLISECONDS = 1_000;
 
 /**

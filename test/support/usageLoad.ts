@@ -11,7 +11,8 @@ export interface PostOutcome {
 
 /** Posts forms over kept-alive connections; close it when done. */
 export class FormPoster {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  // As many sockets as posts: one that waits for a socket would count as slow.
+  readonly #agent = new Agent({ keepAlive: true });
   readonly #url: () => string;
 
   /** @param url - of the endpoint, asked anew for each request */

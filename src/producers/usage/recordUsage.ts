@@ -112,14 +112,29 @@ export class UsageRecorder {
     );
     if (toQueue.size > 0) {
       refuseLate(request);
-      await this.#enqueue([...toQueue.values()], [request.requestId]);
+      const byRecordId = [...toQueue.values()].sort((left, right) => left.record_id - right.record_id);
+      await this.#enqueue(byRecordId, [request.requestId]);
     }
     return recorded;
   }
 
+  /**
+   * Events in the order of their submissions. The ids go up user by user: jobs are cut by id, and a job of few users
+   * touches few pending groups and few buckets.
+   */
   async #withIds(submissions: readonly Submission[]): Promise<UsageEvent[]> {
     const ids = await this.#recordIds.take(submissions.length);
-    return submissions.map((submission, index) => ({ record_id: ids[index] ?? 0, ...submission }));
+    const positions = new Array<number>(submissions.length);
+    submissions
+      .map((submission, index) => ({ user: submission.user_id, index }))
+      .sort((left, right) => left.user - right.user)
+      .forEach(({ index }, position) => {
+        positions[index] = position;
+      });
+    return submissions.map((submission, index) => ({
+      record_id: ids[positions[index] ?? 0] ?? 0,
+      ...submission,
+    }));
   }
 
   /**

@@ -6,6 +6,8 @@ import { Coalescer } from '../../runtime/coalescer.ts';
 /** How long a change of a user may go unnoticed; `npm run users` waits this long before it calls a change done. */
 export const USER_CHANGE_DELAY_MILLISECONDS = 1_000;
 
+/** A user that is asked for beyond this age is looked up again meanwhile, so that nobody has to wait for it. */
+const REFRESH_AGE_MILLISECONDS = USER_CHANGE_DELAY_MILLISECONDS / 2;
 const MOST_CACHED_USERS = 50_000;
 const LONGEST_USER_NAME = 255;
 const LARGEST_LOOKUP = 1_000;
@@ -16,6 +18,7 @@ export class UserDirectory {
     max: MOST_CACHED_USERS,
     ttl: USER_CHANGE_DELAY_MILLISECONDS,
   });
+  readonly #refreshing = new Set<string>();
   readonly #lookup: Coalescer<string, { user: User | undefined }>;
 
   constructor(connection: Connection) {
@@ -31,7 +34,19 @@ export class UserDirectory {
 
   /** Whom the name means, at once when that is known. A user that is not there is never remembered. */
   find(userName: string): User | undefined | Promise<User | undefined> {
-    return this.#known.get(userName) ?? this.#ask(userName);
+    const known = this.#known.get(userName);
+    if (known === undefined) return this.#ask(userName);
+    if (this.#known.getRemainingTTL(userName) < REFRESH_AGE_MILLISECONDS) this.#refresh(userName);
+    return known;
+  }
+
+  #refresh(userName: string): void {
+    if (this.#refreshing.has(userName)) return;
+    this.#refreshing.add(userName);
+    this.#ask(userName)
+      // Whoever finds nothing in the cache learns of the outage.
+      .catch(() => undefined)
+      .finally(() => this.#refreshing.delete(userName));
   }
 
   async #ask(userName: string): Promise<User | undefined> {

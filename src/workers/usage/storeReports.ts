@@ -21,6 +21,11 @@ export interface StoreReportsDependencies {
   readonly relayQueue?: Queue | undefined;
 }
 
+/** Jobs that share a transaction: up to 1,600 reports, well within its time limit. */
+const LARGEST_WRITE_JOBS = 16;
+/** A run that timed out leaves its write behind, so more than the running jobs may wait. */
+const MOST_WAITING_JOBS = 4 * usageQueue.concurrency;
+
 /**
  * Stores the accepted reports of a job. The jobs that this process runs at the same time share one transaction: it costs
  * MongoDB less, and they do not collide on the buckets that they all change.
@@ -34,8 +39,8 @@ export function createStoreReports(
       await storeUsageEvents(connection, lists.flat(), { calendar, relay: relayQueue !== undefined });
       return lists.map(() => 'stored');
     },
-    usageQueue.concurrency,
-    usageQueue.concurrency,
+    LARGEST_WRITE_JOBS,
+    MOST_WAITING_JOBS,
   );
 
   return async (payload, run) => {

@@ -8,14 +8,11 @@ import { type FoundRecord, findRecord } from '../../../producers/usage/findRecor
 import { voidRecord } from '../../../producers/usage/voidRecord.ts';
 import { monotonicNow } from '../../../runtime/monotonicClock.ts';
 import { answerJson } from '../../answer.ts';
-import { withinDeadline } from '../../deadline.ts';
+import { ANSWER_MILLISECONDS, QUEUE_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { ConflictError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { UsageRouteDependencies } from './dependencies.ts';
 import { LoggedData, loggedData } from './loggedData.ts';
-
-const ANSWER_MILLISECONDS = 1_800;
-const QUEUE_MILLISECONDS = 1_000;
 
 const RecordPath = z.object({ record_id: z.string().regex(/^\d+$/).meta({ example: '4711' }) });
 

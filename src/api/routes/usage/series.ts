@@ -10,12 +10,10 @@ import type { SeriesPosition } from '../../../models/usage.ts';
 import { readSeries, type SeriesPage } from '../../../models/usageTotals.ts';
 import { findUsersById } from '../../../models/users.ts';
 import { answerJson, answerText } from '../../answer.ts';
-import { withinDeadline } from '../../deadline.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError, badRequestFrom, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { UsageRouteDependencies } from './dependencies.ts';
-
-const ANSWER_MILLISECONDS = 1_800;
 
 const SeriesQuery = z.object({
   unit: z.enum(['hour', 'day', 'month']).default('day'),

@@ -4,13 +4,11 @@ import { countNumber, moneyNumber } from '../../../domain/money/jsonNumber.ts';
 import { choosePeriod, NAMED_PERIODS } from '../../../domain/usage/period.ts';
 import { readUserTotals } from '../../../models/usageTotals.ts';
 import { answerJson } from '../../answer.ts';
-import { withinDeadline } from '../../deadline.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { UsageRouteDependencies } from './dependencies.ts';
 import { requireSeller } from './refusals.ts';
-
-const ANSWER_MILLISECONDS = 1_800;
 
 const Stats = z
   .object({

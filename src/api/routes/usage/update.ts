@@ -13,7 +13,7 @@ import { monotonicNow } from '../../../runtime/monotonicClock.ts';
 import { ServiceUnavailableError } from '../../../runtime/outage.ts';
 import { answerJson } from '../../answer.ts';
 import { readFields } from '../../body/readFields.ts';
-import { withinDeadline } from '../../deadline.ts';
+import { ANSWER_MILLISECONDS, QUEUE_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError, UnprocessableError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { UsageRouteDependencies } from './dependencies.ts';
@@ -22,9 +22,6 @@ import { requireSeller } from './refusals.ts';
 import { ReportFields } from './reportFields.ts';
 
 const BODY_LIMIT_BYTES = 64 * 1_024;
-/** A client gives up after ten seconds, and is told to come back after less than two. */
-const ANSWER_MILLISECONDS = 1_800;
-const QUEUE_MILLISECONDS = 1_000;
 
 const Accepted = z
   .object({
