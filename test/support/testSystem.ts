@@ -89,9 +89,7 @@ export async function createTestSystem(
       processes.push(web);
       const line = await web.line((text) => text.includes('The API listens'));
       const { address } = JSON.parse(line);
-      await waitFor('the web process is ready', async () =>
-        (await fetch(`${address}/readyz`)).ok ? true : undefined,
-      );
+      await waitFor('the web process is connected', () => isConnected(address));
       return Object.assign(web, { url: String(address) });
     },
     async startWorker(more = {}, names = []) {
@@ -109,6 +107,13 @@ export async function createTestSystem(
       redis.disconnect();
     },
   };
+}
+
+/** Readiness is more than that: a queue that does not move, for want of a worker, is not ready. */
+async function isConnected(address: string): Promise<true | undefined> {
+  const { checks } = JSON.parse(await (await fetch(`${address}/readyz`)).text());
+  const stores = checks.filter((check: { name: string }) => ['redis', 'mongodb'].includes(check.name));
+  return stores.every((check: { ok: boolean }) => check.ok) ? true : undefined;
 }
 
 async function removeKeys(redis: Redis, prefix: string): Promise<void> {
