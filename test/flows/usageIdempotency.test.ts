@@ -237,6 +237,22 @@ describe('ids', () => {
   });
 });
 
+test('repeats that come at the same moment count once while they wait, also voids', async () => {
+  const { userName, user_id } = await newSeller();
+  const fields = { userName, image_count: '1', image_cost: '0.3', event_id: 'burst' };
+  await Promise.all(Array.from({ length: 60 }, (_, index) => (index % 2 ? api : other).form(fields)));
+  expect(await api.stats(userName)).toEqual(sums('1', '0.3', '0', '0', '0.3'));
+  const recordId = recordIdOf(await postUntilTaken(fields));
+  const voidPath = `/api/tools/records/${recordId}/void`;
+  await Promise.all(
+    Array.from({ length: 30 }, (_, index) => (index % 2 ? api : other).operate(voidPath, { method: 'POST' })),
+  );
+  expect((await api.operate(voidPath, { method: 'POST' })).status).toBe(200);
+  expect(await api.stats(userName)).toEqual(sums('0', '0', '0', '0', '0'));
+  await store(user_id, 2);
+  expect(await api.stats(userName)).toEqual(sums('0', '0', '0', '0', '0'));
+});
+
 test('a hundred parallel posts of one id through two processes, while workers store, are one row and one answer', async () => {
   const { userName, user_id } = await newSeller();
   const stop = await startLocalWorkers(system, {}, ['usage']);

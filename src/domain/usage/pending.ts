@@ -17,15 +17,17 @@ export interface PendingGroup {
 
 /**
  * Groups the events of one job. An event that may be queued twice (one with an id of its sender's, whose repeat may
- * queue it again, and a counter entry) stands alone under its record id, so that two jobs never count it twice.
+ * queue it again, and a counter entry) stands alone under its record id, so that it never counts twice, be it in two
+ * jobs or in one: repeats that come at the same moment share a job.
  */
 export function groupPending(events: readonly UsageEvent[], calendar: BusinessCalendar): PendingGroup[] {
   const groups = new Map<string, UsageEvent[]>();
   for (const event of events) {
-    const key = mayBeQueuedTwice(event) ? `record ${event.record_id}` : `user ${event.user_id}`;
+    const alone = mayBeQueuedTwice(event);
+    const key = alone ? `record ${event.record_id}` : `user ${event.user_id}`;
     const group = groups.get(key);
-    if (group) group.push(event);
-    else groups.set(key, [event]);
+    if (!group) groups.set(key, [event]);
+    else if (!alone) group.push(event);
   }
   return [...groups.values()].flatMap((group) => {
     const first = group[0];

@@ -117,3 +117,10 @@ test('the groups hold every event once, whatever their number', () => {
     }),
   );
 });
+
+test('an event that is twice in a job, because its repeat came at the same moment, counts once', () => {
+  const named = usageEvent({ event_id: 'e' });
+  const counter = usageEvent({ voids: 4711, image_count: -3 });
+  const once = groupPending([named, counter], calendar);
+  expect(groupPending([named, counter, named, { ...counter }, { ...named }], calendar)).toEqual(once);
+});
