@@ -222,15 +222,21 @@ export async function findSeriesBuckets(
       .sort({ start: 1, user_id: 1 })
       .limit(limit)
       .toArray();
-  if (!query.after) {
+  // A cursor says only where to go on; the range and the user may be others than when it was given out.
+  const { after } = query;
+  if (!after || after.start < query.first) {
     return (await page({ ...user, ...startBetween(query.first, query.end) }, query.limit)).map(toBucket);
   }
+  const usersBehind = query.userId === undefined || query.userId > after.user_id;
   const samePeriod =
-    query.userId === undefined
-      ? await page({ start: new Date(query.after.start), user_id: { $gt: query.after.user_id } }, query.limit)
+    usersBehind && after.start < query.end
+      ? await page(
+          { start: new Date(after.start), user_id: query.userId ?? { $gt: after.user_id } },
+          query.limit,
+        )
       : [];
   const left = query.limit - samePeriod.length;
-  const later = { start: { $gt: new Date(query.after.start), $lt: new Date(query.end) } };
+  const later = { start: { $gt: new Date(after.start), $lt: new Date(query.end) } };
   const laterPeriods = left > 0 ? await page({ ...user, ...later }, left) : [];
   return [...samePeriod, ...laterPeriods].map(toBucket);
 }
