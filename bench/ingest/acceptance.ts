@@ -1,7 +1,7 @@
 import { requestsPerSecond } from '../load/closedLoop.ts';
 import { roundRobin } from '../report/roundRobin.ts';
 import { startPeer, startWeb } from '../stage/processes.ts';
-import { reportRequests } from '../stage/reports.ts';
+import { encodedReports } from '../stage/reports.ts';
 import { CONNECTIONS, type Section } from './section.ts';
 
 const SECTION = 'a c single reports';
@@ -16,7 +16,7 @@ export async function measureAcceptance({ stage, report, pace }: Section): Promi
   ] as const;
   try {
     const subject = (name: string, url: string) => {
-      const load = { url, connections: CONNECTIONS, requests: reportRequests() };
+      const load = { url, connections: CONNECTIONS, requests: encodedReports() };
       return {
         measurement: report.measurement(SECTION, name, 'requests/s'),
         run: async () => {

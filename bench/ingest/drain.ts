@@ -5,7 +5,7 @@ import { NAIVE_COLLECTION, NAIVE_QUEUE, openNaiveQueue } from '../peers/naiveQue
 import type { Measurement, Report } from '../report/report.ts';
 import { roundRobin } from '../report/roundRobin.ts';
 import { type HttpProcess, startNaiveWorker, startWeb, startWorker } from '../stage/processes.ts';
-import { acceptedEvents, encodedBatches, reportRequests } from '../stage/reports.ts';
+import { acceptedEvents, encodedBatches, encodedReports } from '../stage/reports.ts';
 import type { Stage } from '../stage/stage.ts';
 import { waitUntil } from '../stage/waitUntil.ts';
 import { CONNECTIONS, type Section } from './section.ts';
@@ -135,5 +135,5 @@ async function postBatches(stage: Stage, web: HttpProcess, events: number): Prom
 }
 
 async function postSingles(web: HttpProcess, events: number): Promise<void> {
-  await sendAmount({ url: web.url, connections: CONNECTIONS, requests: reportRequests() }, events);
+  await sendAmount({ url: web.url, connections: CONNECTIONS, requests: encodedReports() }, events);
 }

@@ -1,16 +1,12 @@
 import { requestsPerSecond } from '../load/closedLoop.ts';
+import { encodePost } from '../load/httpConnection.ts';
 import { roundRobin } from '../report/roundRobin.ts';
 import { type HttpProcess, type Peer, startPeer } from '../stage/processes.ts';
 import { CONNECTIONS, type Section } from './section.ts';
 
 const SECTION = '0 echo';
 const BODY = JSON.stringify({ userName: 'seller.1@example.test', image_count: 3, image_cost: '0.0609' });
-const REQUEST = {
-  method: 'POST',
-  path: '/echo',
-  headers: { 'Content-Type': 'application/json' },
-  body: BODY,
-} as const;
+const REQUEST = encodePost('/echo', { 'Content-Type': 'application/json' }, BODY);
 
 /** What the HTTP platform costs by itself. Nobody writes a log here, as node:http alone writes none. */
 export async function measureEcho({ stage, report, pace }: Section): Promise<void> {

@@ -1,4 +1,3 @@
-import type { Request } from 'autocannon';
 import type { UsageEvent } from '../../src/domain/usage/report.ts';
 import { encodePost } from '../load/httpConnection.ts';
 
@@ -31,17 +30,7 @@ export const REPORTED = {
 
 const FORM_HEADERS = { 'Content-Type': 'application/x-www-form-urlencoded' } as const;
 
-/** One form post of each seller, for the closed loop. */
-export function reportRequests(): Request[] {
-  return SELLERS.map((userName) => ({
-    method: 'POST',
-    path: UPDATE_PATH,
-    headers: FORM_HEADERS,
-    body: formOf(userName),
-  }));
-}
-
-/** The same for the open loop. */
+/** One form post of each seller. */
 export function encodedReports(): Buffer[] {
   return SELLERS.map((userName) => encodePost(UPDATE_PATH, FORM_HEADERS, formOf(userName)));
 }

@@ -13,32 +13,33 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
+export interface CoalescerLimits {
+  /** Most items of one write. */
+  readonly largestWrite: number;
+  /** Most items that may wait at a time. */
+  readonly mostWaiting: number;
+  /** Writes that may run at a time. More than one keeps a store busy that spends its time waiting for its disk. */
+  readonly writesAtOnce: number;
+}
+
 /**
- * Lets concurrent callers share one write, without a timer: what arrives while no write is running is written at once,
- * what arrives meanwhile is gathered and written together as soon as the running write ends. A lone caller never waits,
+ * Lets concurrent callers share one write, without a timer: what arrives while a write may start is written at once,
+ * what arrives meanwhile is gathered and written together as soon as a running write ends. A lone caller never waits,
  * and under load the writes grow by themselves.
  */
 export class Coalescer<Item, Result> {
   readonly #write: (items: readonly Item[]) => Promise<readonly Result[]>;
-  readonly #largestWrite: number;
-  readonly #waitingLimit: number;
+  readonly #limits: CoalescerLimits;
   #waiting: Waiting<Item, Result>[] = [];
-  #writing = false;
+  #writing = 0;
 
   /**
    * @param write - gets 1 to `largestWrite` items and resolves to one result for each, in order; a rejection rejects
    *   every caller of that write
-   * @param largestWrite - most items of one write
-   * @param waitingLimit - most items that may wait at a time
    */
-  constructor(
-    write: (items: readonly Item[]) => Promise<readonly Result[]>,
-    largestWrite: number,
-    waitingLimit: number,
-  ) {
+  constructor(write: (items: readonly Item[]) => Promise<readonly Result[]>, limits: CoalescerLimits) {
     this.#write = write;
-    this.#largestWrite = largestWrite;
-    this.#waitingLimit = waitingLimit;
+    this.#limits = limits;
   }
 
   /**
@@ -46,13 +47,13 @@ export class Coalescer<Item, Result> {
    * @throws CoalescerFullError when too many items wait already
    */
   add(item: Item): Promise<Result> {
-    if (this.#waiting.length >= this.#waitingLimit) {
-      return Promise.reject(new CoalescerFullError(this.#waitingLimit));
+    if (this.#waiting.length >= this.#limits.mostWaiting) {
+      return Promise.reject(new CoalescerFullError(this.#limits.mostWaiting));
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
-      if (!this.#writing) {
-        this.#writing = true;
+      if (this.#writing < this.#limits.writesAtOnce) {
+        this.#writing++;
         // The requests that were read from their sockets in this same turn of the event loop still join.
         setImmediate(() => void this.#writeUntilEmpty());
       }
@@ -61,7 +62,7 @@ export class Coalescer<Item, Result> {
 
   async #writeUntilEmpty(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, this.#largestWrite);
+      const batch = this.#waiting.splice(0, this.#limits.largestWrite);
       try {
         const results = await this.#write(batch.map((waiting) => waiting.item));
         batch.forEach((waiting, index) => {
@@ -73,6 +74,6 @@ export class Coalescer<Item, Result> {
         for (const waiting of batch) waiting.reject(error);
       }
     }
-    this.#writing = false;
+    this.#writing--;
   }
 }

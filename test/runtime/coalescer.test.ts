@@ -46,6 +46,23 @@ describe('sharing writes', () => {
     expect(await Promise.all(results)).toEqual(['written 1', 'written 2', 'written 3', 'written 4']);
   });
 
+  test('several writes run at a time when they may, and no more', async () => {
+    const { coalescer, writes } = controlled(100, 100, 2);
+    const results = [];
+    for (const item of [1, 2, 3, 4]) {
+      results.push(coalescer.add(item));
+      await nextTurn();
+    }
+    expect(writes.map((write) => write.items)).toEqual([[1], [2]]);
+    writes[1]?.succeed();
+    await results[1];
+    await nextTurn();
+    expect(writes.map((write) => write.items)).toEqual([[1], [2], [3, 4]]);
+    writes[0]?.succeed();
+    writes[2]?.succeed();
+    expect(await Promise.all(results)).toEqual(['written 1', 'written 2', 'written 3', 'written 4']);
+  });
+
   test('a write takes no more than it may, the rest follows in order', async () => {
     const sizes: number[] = [];
     const coalescer = new Coalescer<number, number>(
@@ -53,8 +70,7 @@ describe('sharing writes', () => {
         sizes.push(items.length);
         return items.map((item) => item * 2);
       },
-      10,
-      1_000,
+      { largestWrite: 10, mostWaiting: 1_000, writesAtOnce: 1 },
     );
     const items = Array.from({ length: 35 }, (_, index) => index);
     expect(await Promise.all(items.map((item) => coalescer.add(item)))).toEqual(
@@ -81,8 +97,7 @@ describe('sharing writes', () => {
               running -= 1;
               return items.map((item) => `written ${item}`);
             },
-            largestWrite,
-            1_000,
+            { largestWrite, mostWaiting: 1_000, writesAtOnce: 1 },
           );
           const results: Promise<string>[] = [];
           for (const [index, pause] of pauses.entries()) {
@@ -125,15 +140,18 @@ describe('failures', () => {
         if (calls === 1) throw new RangeError('first');
         return Promise.resolve(items);
       },
-      10,
-      10,
+      { largestWrite: 10, mostWaiting: 10, writesAtOnce: 1 },
     );
     await expect(coalescer.add(1)).rejects.toThrow(RangeError);
     expect(await coalescer.add(2)).toBe(2);
   });
 
   test('a caller whose item got no result is told, the others get theirs', async () => {
-    const coalescer = new Coalescer<number, number>(async (items) => items.slice(0, 1), 10, 10);
+    const coalescer = new Coalescer<number, number>(async (items) => items.slice(0, 1), {
+      largestWrite: 10,
+      mostWaiting: 10,
+      writesAtOnce: 1,
+    });
     const [first, second] = await Promise.allSettled([coalescer.add(1), coalescer.add(2)]);
     expect(first).toEqual({ status: 'fulfilled', value: 1 });
     expect(second).toMatchObject({ status: 'rejected' });
@@ -158,7 +176,7 @@ test('more than the limit is refused at once and never kept; there is room again
   expect(writes.map((write) => write.items)).toEqual([[1, 2, 3], [4, 5, 6], [8]]);
 });
 
-function controlled(largestWrite: number, waitingLimit: number) {
+function controlled(largestWrite: number, waitingLimit: number, writesAtOnce = 1) {
   const writes: OpenWrite[] = [];
   const coalescer = new Coalescer<number, string>(
     (items) => {
@@ -166,8 +184,7 @@ function controlled(largestWrite: number, waitingLimit: number) {
       writes.push({ items, succeed: () => resolve(items.map((item) => `written ${item}`)), fail: reject });
       return promise;
     },
-    largestWrite,
-    waitingLimit,
+    { largestWrite, mostWaiting: waitingLimit, writesAtOnce },
   );
   return { coalescer, writes };
 }

@@ -50,8 +50,8 @@ interface Accepted {
   readonly requestId: string;
 }
 
-const LARGEST_WRITE = 1_000;
-const MOST_WAITING = 10_000;
+/** While Redis waits for its disk with one write, the next one is already there. */
+const WRITE_LIMITS = { largestWrite: 1_000, mostWaiting: 10_000, writesAtOnce: 2 } as const;
 const BACKLOG_REFRESH_MILLISECONDS = 250;
 
 /**
@@ -63,13 +63,15 @@ export class UsageRecorder {
   readonly #dependencies: UsageRecorderDependencies;
   readonly #recordIds: RecordIds;
   readonly #writes: Coalescer<Accepted, UsageEvent>;
+  readonly #claims: Coalescer<UsageEvent, Claimed>;
   #backlog = 0;
   #backlogReadAt = 0;
 
   constructor(dependencies: UsageRecorderDependencies) {
     this.#dependencies = dependencies;
     this.#recordIds = new RecordIds(dependencies.connection);
-    this.#writes = new Coalescer((accepted) => this.#writeShared(accepted), LARGEST_WRITE, MOST_WAITING);
+    this.#writes = new Coalescer((accepted) => this.#writeShared(accepted), WRITE_LIMITS);
+    this.#claims = new Coalescer((events) => this.#claim(events), WRITE_LIMITS);
   }
 
   /**
@@ -82,8 +84,7 @@ export class UsageRecorder {
     await this.#refuseWhenUnable();
     const [event] = await this.#withIds([submission]);
     if (!event) throw new Error('A submission got no record id');
-    const [recorded] = eventKey(event) === undefined ? [accepted(event)] : await this.#claim([event]);
-    if (!recorded) throw new Error('A submission got no outcome');
+    const recorded = eventKey(event) === undefined ? accepted(event) : await this.#claims.add(event);
     if (recorded.toQueue) {
       refuseLate(request);
       await this.#writes.add({ event: recorded.event, requestId: request.requestId });

@@ -8,6 +8,8 @@ export const USER_CHANGE_DELAY_MILLISECONDS = 1_000;
 
 /** A user that is asked for beyond this age is looked up again meanwhile, so that nobody has to wait for it. */
 const REFRESH_AGE_MILLISECONDS = USER_CHANGE_DELAY_MILLISECONDS / 2;
+/** Users that come of age together share a query. */
+const REFRESH_GATHERING_MILLISECONDS = 100;
 const MOST_CACHED_USERS = 50_000;
 const LONGEST_USER_NAME = 255;
 const LARGEST_LOOKUP = 1_000;
@@ -18,7 +20,7 @@ export class UserDirectory {
     max: MOST_CACHED_USERS,
     ttl: USER_CHANGE_DELAY_MILLISECONDS,
   });
-  readonly #refreshing = new Set<string>();
+  readonly #aging = new Set<string>();
   readonly #lookup: Coalescer<string, { user: User | undefined }>;
 
   constructor(connection: Connection) {
@@ -27,8 +29,7 @@ export class UserDirectory {
         const candidates = await findUsersByName(connection, names);
         return names.map((name) => ({ user: chooseUser(name, candidates) }));
       },
-      LARGEST_LOOKUP,
-      MOST_CACHED_USERS,
+      { largestWrite: LARGEST_LOOKUP, mostWaiting: MOST_CACHED_USERS, writesAtOnce: 1 },
     );
   }
 
@@ -41,12 +42,15 @@ export class UserDirectory {
   }
 
   #refresh(userName: string): void {
-    if (this.#refreshing.has(userName)) return;
-    this.#refreshing.add(userName);
-    this.#ask(userName)
-      // Whoever finds nothing in the cache learns of the outage.
-      .catch(() => undefined)
-      .finally(() => this.#refreshing.delete(userName));
+    if (this.#aging.size === 0)
+      setTimeout(() => this.#refreshAging(), REFRESH_GATHERING_MILLISECONDS).unref();
+    this.#aging.add(userName);
+  }
+
+  #refreshAging(): void {
+    // Whoever finds nothing in the cache learns of an outage.
+    for (const userName of this.#aging) this.#ask(userName).catch(() => undefined);
+    this.#aging.clear();
   }
 
   async #ask(userName: string): Promise<User | undefined> {

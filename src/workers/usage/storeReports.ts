@@ -39,8 +39,7 @@ export function createStoreReports(
       await storeUsageEvents(connection, lists.flat(), { calendar, relay: relayQueue !== undefined });
       return lists.map(() => 'stored');
     },
-    LARGEST_WRITE_JOBS,
-    MOST_WAITING_JOBS,
+    { largestWrite: LARGEST_WRITE_JOBS, mostWaiting: MOST_WAITING_JOBS, writesAtOnce: 1 },
   );
 
   return async (payload, run) => {
