@@ -23,7 +23,7 @@ export async function requireStored({ db }: Stage, events: number): Promise<void
   for (const unit of ['hour', 'day', 'month']) {
     const buckets = await db.collection('usage_buckets').find({ unit }, { useBigInt64: true }).toArray();
     for (const [field, each] of Object.entries(REPORTED)) {
-      const sum = buckets.reduce((total, bucket) => total + BigInt(bucket[field]), 0n);
+      const sum = buckets.reduce((total, bucket) => total + BigInt(String(bucket[field])), 0n);
       const expected = BigInt(each) * BigInt(events);
       if (sum !== expected) {
         throw new NotStoredError(`The ${field} of all ${unit} totals is ${sum}, reported was ${expected}`);

@@ -1,15 +1,8 @@
 import { type Connection, mongo } from 'mongoose';
 import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCalendar.ts';
 import { usable } from '../runtime/mongo.ts';
-import {
-  BUCKETS_COLLECTION,
-  type BucketDocument,
-  bucketUpdates,
-  RECORDS_COLLECTION,
-  type RecordDocument,
-  toBucket,
-  toEvent,
-} from './usage.ts';
+import { RECORDS_COLLECTION, type RecordDocument, toEvent } from './usage.ts';
+import { BUCKETS_COLLECTION, type BucketDocument, bucketUpdates, toBucket } from './usageBuckets.ts';
 import { beginRebuild, endRebuild } from './usageTimeZone.ts';
 
 const ROWS_AT_A_TIME = 2_000;

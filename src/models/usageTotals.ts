@@ -3,7 +3,8 @@ import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCale
 import type { PendingGroup } from '../domain/usage/pending.ts';
 import { addTotals, coarsen, NO_USAGE, type UsageBucket, type UsageTotals } from '../domain/usage/totals.ts';
 import { inTransaction } from './transaction.ts';
-import { findSeriesBuckets, findUserBuckets, type SeriesPosition, storedRecordIds } from './usage.ts';
+import { storedRecordIds } from './usage.ts';
+import { findSeriesBuckets, findUserBuckets, type SeriesPosition } from './usageBuckets.ts';
 import type { UsagePending } from './usagePending.ts';
 
 /**

@@ -6,7 +6,7 @@ import { formatMicros } from '../../../domain/money/micros.ts';
 import type { BusinessCalendar, CalendarUnit } from '../../../domain/time/businessCalendar.ts';
 import { parseDay } from '../../../domain/time/parseWallClock.ts';
 import type { UsageBucket } from '../../../domain/usage/totals.ts';
-import type { SeriesPosition } from '../../../models/usage.ts';
+import type { SeriesPosition } from '../../../models/usageBuckets.ts';
 import { readSeries, type SeriesPage } from '../../../models/usageTotals.ts';
 import { findUsersById } from '../../../models/users.ts';
 import { answerJson, answerText } from '../../answer.ts';
