@@ -75,7 +75,7 @@ async function installPackages() {
   // npm's own record of what it installed: without it npm looks at what is really there.
   rmSync(join(MODULES, '.package-lock.json'), { force: true });
   // Not `npm ci`: it refuses a lock file that lacks a build for some other system, which a registry mirror may not carry.
-  const { code, output } = await runNpm(['install', '--no-save', ...QUIET]);
+  const { code, output } = await runNpm(['install', '--no-save', '--include=dev', ...QUIET]);
   if (code !== 0) failInstall(output);
   if (!isComplete())
     fail('package.json and package-lock.json disagree: run `npm install` and commit package-lock.json.');

@@ -1,6 +1,7 @@
 /** Answers with the JSON that was sent, on the product's HTTP platform. */
 import { answerJson } from '../../src/api/answer.ts';
-import { readJson } from '../../src/api/body/readJson.ts';
+import { parseJson } from '../../src/api/body/json.ts';
+import { readBody } from '../../src/api/body/readBody.ts';
 import { servePlatform } from './platform.ts';
 
 const BODY_LIMIT_BYTES = 64 * 1_024;
@@ -11,6 +12,6 @@ await servePlatform({
   access: 'open',
   errors: 'problem',
   async handle(request, response) {
-    answerJson(response, 200, await readJson(request, BODY_LIMIT_BYTES));
+    answerJson(response, 200, parseJson(await readBody(request, BODY_LIMIT_BYTES)));
   },
 });

@@ -1,5 +1,5 @@
 import { type ClientSession, type Connection, Schema } from 'mongoose';
-import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCalendar.ts';
+import type { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { eventKey } from '../domain/usage/eventKey.ts';
 import type { UsageEvent } from '../domain/usage/report.ts';
 import { createMissing } from './createMissing.ts';
@@ -8,6 +8,9 @@ import { bucketUpdates, usageBucketSchema, usageBuckets } from './usageBuckets.t
 import { addToRelayOutbox } from './usageRelay.ts';
 
 export const RECORDS_COLLECTION = 'usage_records';
+
+/** Ids that one query asks for; all that wait may be more than fits into a message. */
+const MOST_IDS_AT_A_TIME = 5_000;
 
 /** One row for each accepted report. Rows are never changed and never deleted. */
 const recordSchema = new Schema(
@@ -117,11 +120,15 @@ export async function storedRecordIds(
   recordIds: readonly number[],
   session?: ClientSession,
 ): Promise<Set<number>> {
-  if (recordIds.length === 0) return new Set();
-  const stored = await records(connection)
-    .find({ _id: { $in: [...recordIds] } }, { ...(session ? { session } : {}), projection: { _id: 1 } })
-    .toArray();
-  return new Set(stored.map((document) => document._id));
+  const stored = new Set<number>();
+  const options = { ...(session ? { session } : {}), projection: { _id: 1 } };
+  for (let start = 0; start < recordIds.length; start += MOST_IDS_AT_A_TIME) {
+    const page = recordIds.slice(start, start + MOST_IDS_AT_A_TIME);
+    for await (const document of records(connection).find({ _id: { $in: page } }, options)) {
+      stored.add(document._id);
+    }
+  }
+  return stored;
 }
 
 /** The stored rows of these ids. */

@@ -102,17 +102,18 @@ export class UsagePending {
   }
 
   /** What waits for one user. Read it before the totals in MongoDB, and leave out the groups that are stored there. */
-  ofUser(userId: number): Promise<PendingGroup[]> {
-    return withRedis(async () => {
-      // ';' follows ':' in ASCII, so the range ends behind the last group of this user.
-      const members = await this.#redis.zrangebylex(this.#groups, `[${userId}:`, `(${userId};`);
-      return members.map(decodeGroupMember);
-    });
+  async ofUser(userId: number): Promise<PendingGroup[]> {
+    // ';' follows ':' in ASCII, so the range ends behind the last group of this user.
+    const members = await withRedis(() =>
+      this.#redis.zrangebylex(this.#groups, `[${userId}:`, `(${userId};`),
+    );
+    return members.map(decodeGroupMember);
   }
 
   /** What waits for everybody. */
-  ofEverybody(): Promise<PendingGroup[]> {
-    return withRedis(async () => (await this.#redis.zrange(this.#groups, '0', '-1')).map(decodeGroupMember));
+  async ofEverybody(): Promise<PendingGroup[]> {
+    const members = await withRedis(() => this.#redis.zrange(this.#groups, '0', '-1'));
+    return members.map(decodeGroupMember);
   }
 
   /** The job that may hold a record which is not stored yet. */
@@ -143,18 +144,16 @@ export class UsagePending {
    *
    * @returns for each event the one that holds its key: itself, or the earlier one
    */
-  claim(events: readonly UsageEvent[]): Promise<UsageEvent[]> {
-    return withRedis(async () => {
-      const fields = events.flatMap((event) => [
-        requiredKey(event),
-        `${event.record_id}|${JSON.stringify(event)}`,
-      ]);
-      const holders: unknown = await this.#redis.eval(CLAIM, 1, this.#claims, ...fields);
-      if (!Array.isArray(holders)) throw new Error('The claim script did not answer with a list');
-      return events.map((event, index) => {
-        const holder: unknown = holders[index];
-        return typeof holder === 'string' && holder !== '' ? decodeClaim(holder) : event;
-      });
+  async claim(events: readonly UsageEvent[]): Promise<UsageEvent[]> {
+    const fields = events.flatMap((event) => [
+      requiredKey(event),
+      `${event.record_id}|${JSON.stringify(event)}`,
+    ]);
+    const holders: unknown = await withRedis(() => this.#redis.eval(CLAIM, 1, this.#claims, ...fields));
+    if (!Array.isArray(holders)) throw new Error('The claim script did not answer with a list');
+    return events.map((event, index) => {
+      const holder: unknown = holders[index];
+      return typeof holder === 'string' && holder !== '' ? decodeClaim(holder) : event;
     });
   }
 

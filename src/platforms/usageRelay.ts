@@ -80,7 +80,9 @@ function readOutcome(response: Response, text: string | undefined): RelayOutcome
     if (answer?.status === 'success') return { kind: 'accepted' };
     return unavailable(answer ? `200 with status "${answer.status.slice(0, 40)}"` : '200 with an odd body');
   }
-  if (PERMANENT_STATUSES.has(response.status)) return { kind: 'refused', reason };
+  // Without the contract's body it is somebody else's answer: of a proxy, or at a wrong address.
+  const isOfTheContract = answer?.status === 'error';
+  if (isOfTheContract && PERMANENT_STATUSES.has(response.status)) return { kind: 'refused', reason };
   return unavailable(reason, retryAfter(response.headers.get('retry-after')));
 }
 

@@ -71,7 +71,8 @@ export const usageRelayQueue = defineQueue({
   },
   concurrency: 8,
   keepCompleted: 'none',
-  keepDead: { ageSeconds: 30 * 24 * 3_600, count: 10_000 },
+  // A dead letter may be the only trace of a report that was never relayed.
+  keepDead: 'all',
 });
 
 const upkeepJob = defineJob({

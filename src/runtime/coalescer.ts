@@ -1,9 +1,13 @@
+import { ServiceUnavailableError } from './outage.ts';
+
+const RETRY_AFTER_SECONDS = 2;
+
 /** The buffer is full: more is offered than can be written. */
-export class CoalescerFullError extends Error {
+export class CoalescerFullError extends ServiceUnavailableError {
   override name = 'CoalescerFullError';
 
   constructor(limit: number) {
-    super(`More than ${limit} items are waiting to be written; try again in a moment`);
+    super(`More than ${limit} items are waiting to be written; try again in a moment`, RETRY_AFTER_SECONDS);
   }
 }
 

@@ -30,9 +30,21 @@ export function createLogger(kind: string, level: string): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: REDACTED, censor: '[redacted]' },
+      serializers: { err: describeError },
     },
     standardOutput,
   );
+}
+
+/** ioredis hangs the failed command on its error, with all arguments: a password, or a whole job. */
+export function describeError(error: Error): object {
+  const described = pino.stdSerializers.err(error);
+  if (isCommand(described['command'])) described['command'] = { name: described['command'].name };
+  return described;
+}
+
+function isCommand(value: unknown): value is { readonly name: unknown } {
+  return typeof value === 'object' && value !== null && 'name' in value;
 }
 
 const REDACTED = ['authorization', 'cookie', 'password', 'token', 'secret', 'api_key'].flatMap((key) => [

@@ -9,6 +9,7 @@ export type RedisRole = 'producer' | 'worker';
 
 /** Longest wait of a producer for an answer of Redis, so that an HTTP answer is possible within two seconds. */
 const PRODUCER_TIMEOUT_MILLISECONDS = 700;
+const CONNECT_TIMEOUT_MILLISECONDS = 5_000;
 const LONGEST_RECONNECT_DELAY_MILLISECONDS = 1_000;
 
 /**
@@ -18,7 +19,7 @@ const LONGEST_RECONNECT_DELAY_MILLISECONDS = 1_000;
  */
 export function connectRedis(url: string, role: RedisRole, logger: Logger): Redis {
   const redis = new Redis(url, {
-    connectTimeout: PRODUCER_TIMEOUT_MILLISECONDS,
+    connectTimeout: CONNECT_TIMEOUT_MILLISECONDS,
     retryStrategy: (attempt) => Math.min(attempt * 50, LONGEST_RECONNECT_DELAY_MILLISECONDS),
     ...(role === 'producer'
       ? {

@@ -190,7 +190,8 @@ export function startWorker<Queue extends QueueContract>(
       await worker.resume();
       logger.info('The stores answer, the worker goes on');
     } catch (error) {
-      if (!draining.signal.aborted) throw error;
+      // The next job that meets the outage starts over.
+      if (!draining.signal.aborted) logger.error({ err: error }, 'The worker could not rest');
     } finally {
       waitingOutOutage = false;
     }

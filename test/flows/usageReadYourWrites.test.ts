@@ -65,19 +65,19 @@ test('with no worker at all, whoever posts reads the own report at once, each ex
 
 test('while two workers drain thousands, every single answer is the full sum', async () => {
   const sellers = await newSellers(4);
-  const events = Array.from({ length: 3_000 }, (_, index) => ({
+  const events = Array.from({ length: 12_000 }, (_, index) => ({
     userName: sellers[index % 4]?.user_name,
     image_count: 1,
     image_cost: '0.0001',
     video_cost: '0.01',
     timestamp: `2026-01-${String((index % 28) + 1).padStart(2, '0')} ${String(index % 24).padStart(2, '0')}:00:00`,
-    ...(index % 3 === 0 ? { event_id: `event-${index}` } : {}),
+    ...(index % 12 === 0 ? { event_id: `event-${index}` } : {}),
   }));
   for (let start = 0; start < events.length; start += 1_000) {
     const answer = await api.batch(JSON.stringify(events.slice(start, start + 1_000)));
     expect(JSON.parse(answer.text)).toMatchObject({ accepted: 1_000 });
   }
-  const full = sums('750', '0.075', '0', '7.5', '7.575');
+  const full = sums('3000', '0.3', '0', '30', '30.3');
   const ids = sellers.map((seller) => seller.user_id);
   const records = system.connection.collection('usage_records');
   let drained = false;
@@ -87,7 +87,7 @@ test('while two workers drain thousands, every single answer is the full sum', a
       expect(await api.stats(userName)).toEqual(full);
       expect(await api.stats(userName, '?date_from=2026-01-01&date_to=2026-01-28')).toEqual(full);
       const stored = await records.countDocuments({ user_id });
-      if (stored > 0 && stored < 750) whileDraining++;
+      if (stored > 0 && stored < 3_000) whileDraining++;
     }
   };
   const series = async () => {
@@ -98,7 +98,7 @@ test('while two workers drain thousands, every single answer is the full sum', a
         rows
           .filter((row) => ids.includes(Number(row.user_id)))
           .map((row) => [row.user_id, row.image_count, row.total_cost]),
-      ).toEqual(sellers.map((seller) => [String(seller.user_id), '750', '7.575']));
+      ).toEqual(sellers.map((seller) => [String(seller.user_id), '3000', '30.3']));
     }
   };
   const watching = Promise.all([...sellers.slice(2).map(watch), series()]);

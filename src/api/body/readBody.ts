@@ -86,15 +86,6 @@ function collect(request: IncomingMessage, limitBytes: number, idleMilliseconds:
   });
 }
 
-/**
- * Reads a body that is text.
- *
- * @throws BadRequestError when the bytes are not UTF-8, and what `readBody` throws
- */
-export async function readText(request: IncomingMessage, limitBytes: number): Promise<string> {
-  return decodeUtf8(await readBody(request, limitBytes));
-}
-
 /** @throws BadRequestError when the bytes are not UTF-8 */
 export function decodeUtf8(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new BadRequestError('The body is not valid UTF-8');

@@ -26,28 +26,34 @@ export async function readEvents(
     throw new UnsupportedMediaTypeError('Send application/json with an array, or application/x-ndjson');
   }
   const bytes = await readBody(request, limitBytes);
-  const events = mediaType === 'json' ? readArray(bytes) : readLines(bytes, mostEvents);
-  if (events.length > mostEvents) {
-    throw new BadRequestError(`A batch holds at most ${mostEvents} events; this one has more`);
-  }
-  return events;
+  return mediaType === 'json' ? readArray(bytes, mostEvents) : readLines(bytes, mostEvents);
 }
 
-function readArray(bytes: Buffer): SentEvent[] {
+function readArray(bytes: Buffer, mostEvents: number): SentEvent[] {
   const list = parseJson(bytes);
   if (!Array.isArray(list)) throw new BadRequestError('The body has to be a JSON array of events');
+  if (list.length > mostEvents) throw tooMany(mostEvents);
   return list.map(toEvent);
 }
 
-/** Stops behind the first event too many: a body of line breaks must not become millions of events. */
+/** Line by line: a body of nothing but line breaks must not become millions of texts. */
 function readLines(bytes: Buffer, mostEvents: number): SentEvent[] {
+  const text = decodeUtf8(bytes);
   const events: SentEvent[] = [];
-  for (const line of decodeUtf8(bytes).split('\n')) {
-    if (line.trim() === '') continue;
+  for (let start = 0; start < text.length; ) {
+    const lineBreak = text.indexOf('\n', start);
+    const end = lineBreak === -1 ? text.length : lineBreak;
+    const line = text.slice(start, end).trim();
+    start = end + 1;
+    if (line === '') continue;
+    if (events.length === mostEvents) throw tooMany(mostEvents);
     events.push(readLine(line));
-    if (events.length > mostEvents) break;
   }
   return events;
+}
+
+function tooMany(mostEvents: number): BadRequestError {
+  return new BadRequestError(`A batch holds at most ${mostEvents} events; this one has more`);
 }
 
 function readLine(line: string): SentEvent {

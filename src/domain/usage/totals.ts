@@ -20,8 +20,6 @@ export interface UsageBucket extends UsageTotals {
   readonly last_received_at: number;
 }
 
-export const BUCKET_UNITS: readonly CalendarUnit[] = ['hour', 'day', 'month'];
-
 export const NO_USAGE: UsageTotals = {
   image_count: 0n,
   image_cost: 0n,

@@ -47,7 +47,7 @@ export interface RecordingRequest {
 
 interface Accepted {
   readonly event: UsageEvent;
-  readonly requestId: string;
+  readonly request: RecordingRequest;
 }
 
 /** While Redis waits for its disk with one write, the next one is already there. */
@@ -62,7 +62,7 @@ const BACKLOG_REFRESH_MILLISECONDS = 250;
 export class UsageRecorder {
   readonly #dependencies: UsageRecorderDependencies;
   readonly #recordIds: RecordIds;
-  readonly #writes: Coalescer<Accepted, UsageEvent>;
+  readonly #writes: Coalescer<Accepted, 'queued' | 'late'>;
   readonly #claims: Coalescer<UsageEvent, Claimed>;
   #backlog = 0;
   #backlogReadAt = 0;
@@ -86,8 +86,8 @@ export class UsageRecorder {
     if (!event) throw new Error('A submission got no record id');
     const recorded = eventKey(event) === undefined ? accepted(event) : await this.#claims.add(event);
     if (recorded.toQueue) {
-      refuseLate(request);
-      await this.#writes.add({ event: recorded.event, requestId: request.requestId });
+      const written = await this.#writes.add({ event: recorded.event, request });
+      if (written === 'late') throw tooLate();
     }
     return recorded;
   }
@@ -112,7 +112,7 @@ export class UsageRecorder {
       ),
     );
     if (toQueue.size > 0) {
-      refuseLate(request);
+      if (isLate(request)) throw tooLate();
       const byRecordId = [...toQueue.values()].sort((left, right) => left.record_id - right.record_id);
       await this.#enqueue(byRecordId, [request.requestId]);
     }
@@ -164,11 +164,18 @@ export class UsageRecorder {
     });
   }
 
-  async #writeShared(accepted: readonly Accepted[]): Promise<UsageEvent[]> {
-    const requestIds = new Set(accepted.map((item) => item.requestId));
-    const events = accepted.map((item) => item.event);
-    await this.#enqueue(events, [...requestIds]);
-    return events;
+  /** Leaves out whoever waited so long that the sender is being told to come back. */
+  async #writeShared(accepted: readonly Accepted[]): Promise<('queued' | 'late')[]> {
+    const inTime = accepted.filter(({ request }) => !isLate(request));
+    if (inTime.length > 0) {
+      const requestIds = new Set(inTime.map(({ request }) => request.requestId));
+      await this.#enqueue(
+        inTime.map(({ event }) => event),
+        [...requestIds],
+      );
+    }
+    const queued = new Set(inTime);
+    return accepted.map((item) => (queued.has(item) ? 'queued' : 'late'));
   }
 
   async #enqueue(events: readonly UsageEvent[], requestIds: readonly string[]): Promise<void> {
@@ -199,8 +206,10 @@ function accepted(event: UsageEvent): Claimed {
   return { kind: 'accepted', event, toQueue: true };
 }
 
-function refuseLate(request: RecordingRequest): void {
-  if (performance.now() > request.queueBefore) {
-    throw new ServiceUnavailableError('The report could not be taken in time; try again in a moment', 2);
-  }
+function isLate(request: RecordingRequest): boolean {
+  return performance.now() > request.queueBefore;
+}
+
+function tooLate(): ServiceUnavailableError {
+  return new ServiceUnavailableError('The report could not be taken in time; try again in a moment', 2);
 }

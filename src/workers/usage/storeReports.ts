@@ -9,6 +9,7 @@ import { enqueueEvents } from '../../producers/usage/enqueueEvents.ts';
 import { wakeRelay } from '../../producers/usage/wakeRelay.ts';
 import { usageEventSchema, usageQueue } from '../../queues/usage.ts';
 import { Coalescer } from '../../runtime/coalescer.ts';
+import { isOutage } from '../../runtime/outage.ts';
 import type { Handlers, Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
 
@@ -34,10 +35,17 @@ export function createStoreReports(
   dependencies: StoreReportsDependencies,
 ): Handlers<typeof usageQueue>['store-reports'] {
   const { connection, calendar, pending, relayQueue } = dependencies;
-  const writes = new Coalescer<readonly UsageEvent[], 'stored'>(
+  const store = (events: readonly UsageEvent[]) =>
+    storeUsageEvents(connection, events, { calendar, relay: relayQueue !== undefined });
+  const writes = new Coalescer<readonly UsageEvent[], Stored>(
     async (lists) => {
-      await storeUsageEvents(connection, lists.flat(), { calendar, relay: relayQueue !== undefined });
-      return lists.map(() => 'stored');
+      try {
+        await store(lists.flat());
+        return lists.map(() => STORED);
+      } catch (error) {
+        if (lists.length === 1 || isOutage(error)) throw error;
+        return storeEachAlone(lists, store);
+      }
     },
     { largestWrite: LARGEST_WRITE_JOBS, mostWaiting: MOST_WAITING_JOBS, writesAtOnce: 1 },
   );
@@ -45,7 +53,8 @@ export function createStoreReports(
   return async (payload, run) => {
     const { events, poison } = sortOut(payload.events);
     if (poison.length > 0) return splitOut(events, poison, run);
-    await writes.add(events);
+    const stored = await writes.add(events);
+    if (stored.kind === 'failed') throw stored.error;
     await pending.settle({ jobId: run.jobId, events });
     if (relayQueue)
       await wakeRelay(relayQueue, new Set(events.map((event) => event.user_id)), run.requestIds);
@@ -66,6 +75,27 @@ export function createStoreReports(
       reason: `${poison.length} of ${poison.length + events.length} events cannot be read: ${poison.join('; ')}. The others went on in a job of their own.`,
     };
   }
+}
+
+type Stored = { readonly kind: 'stored' } | { readonly kind: 'failed'; readonly error: unknown };
+
+const STORED: Stored = { kind: 'stored' };
+
+/** A job that cannot be stored must not take the ones along that only shared its transaction. */
+async function storeEachAlone(
+  lists: readonly (readonly UsageEvent[])[],
+  store: (events: readonly UsageEvent[]) => Promise<unknown>,
+): Promise<Stored[]> {
+  const outcomes: Stored[] = [];
+  for (const events of lists) {
+    outcomes.push(
+      await store(events).then(
+        () => STORED,
+        (error: unknown): Stored => ({ kind: 'failed', error }),
+      ),
+    );
+  }
+  return outcomes;
 }
 
 function sortOut(candidates: readonly unknown[]): { events: UsageEvent[]; poison: string[] } {

@@ -4,7 +4,6 @@ import { BusinessCalendar, type CalendarUnit } from '../../../src/domain/time/bu
 import type { UsageEvent } from '../../../src/domain/usage/report.ts';
 import {
   addTotals,
-  BUCKET_UNITS,
   bucketId,
   coarsen,
   mergeBuckets,
@@ -27,15 +26,18 @@ const manyInTwoOrders = manyEvents.chain((events) =>
 describe.each(ZONES)('%s', (zone) => {
   const calendar = new BusinessCalendar(zone);
 
-  test.each(BUCKET_UNITS)('the sums of each %s are those of adding one by one, in any order', (unit) => {
-    fc.assert(
-      fc.property(manyInTwoOrders, ([events, inAnotherOrder]) => {
-        const expected = sumOneByOne(events, unit, calendar);
-        expect(byId(sumIntoBuckets(events, unit, calendar))).toEqual(expected);
-        expect(byId(sumIntoBuckets(inAnotherOrder, unit, calendar))).toEqual(expected);
-      }),
-    );
-  });
+  test.each(['hour', 'day', 'month'] as const)(
+    'the sums of each %s are those of adding one by one, in any order',
+    (unit) => {
+      fc.assert(
+        fc.property(manyInTwoOrders, ([events, inAnotherOrder]) => {
+          const expected = sumOneByOne(events, unit, calendar);
+          expect(byId(sumIntoBuckets(events, unit, calendar))).toEqual(expected);
+          expect(byId(sumIntoBuckets(inAnotherOrder, unit, calendar))).toEqual(expected);
+        }),
+      );
+    },
+  );
 
   test('days and months made of hours are those of the events themselves', () => {
     fc.assert(

@@ -12,6 +12,7 @@ import type { Recorded, Submission } from '../../../producers/usage/recordUsage.
 import { monotonicNow } from '../../../runtime/monotonicClock.ts';
 import { answerJson } from '../../answer.ts';
 import { readEvents, type SentEvent } from '../../body/readEvents.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { UsageRouteDependencies } from './dependencies.ts';
@@ -80,7 +81,11 @@ async function batch(
   const events = await readEvents(request, BODY_LIMIT_BYTES, MOST_EVENTS);
   const { requestId } = request.context;
   const queueBefore = performance.now() + QUEUE_MILLISECONDS;
-  const submissions = await toSubmissions(dependencies, events, batchKey);
+  const submissions = await withinDeadline(
+    ANSWER_MILLISECONDS,
+    'MongoDB',
+    toSubmissions(dependencies, events, batchKey),
+  );
   const acceptable = submissions.filter((submission): submission is Submission => !isRefused(submission));
   const recorded = await dependencies.recorder.recordAll(acceptable, { requestId, queueBefore });
 

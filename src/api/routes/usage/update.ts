@@ -8,9 +8,7 @@ import {
   readUserName,
   type ReportFields as SentFields,
 } from '../../../domain/usage/report.ts';
-import { CoalescerFullError } from '../../../runtime/coalescer.ts';
 import { monotonicNow } from '../../../runtime/monotonicClock.ts';
-import { ServiceUnavailableError } from '../../../runtime/outage.ts';
 import { answerJson } from '../../answer.ts';
 import { readFields } from '../../body/readFields.ts';
 import { ANSWER_MILLISECONDS, QUEUE_MILLISECONDS, withinDeadline } from '../../deadline.ts';
@@ -103,9 +101,10 @@ async function record(
   if (isRefused(report)) throw new BadRequestError(report.refused);
 
   const { requestId } = request.context;
-  const recorded = await recorder
-    .record({ user_id: user.user_id, received_at: receivedAt, ...report }, { requestId, queueBefore })
-    .catch(refuseWhenFull);
+  const recorded = await recorder.record(
+    { user_id: user.user_id, received_at: receivedAt, ...report },
+    { requestId, queueBefore },
+  );
   if (recorded.kind === 'conflict') {
     throw new UnprocessableError('This event id was used before with other fields');
   }
@@ -134,10 +133,4 @@ function withIdempotencyKey(fields: SentFields, request: Request): SentFields {
     throw new BadRequestError('event_id and Idempotency-Key differ');
   }
   return { ...fields, event_id: key };
-}
-
-function refuseWhenFull(error: unknown): never {
-  if (error instanceof CoalescerFullError)
-    throw new ServiceUnavailableError(error.message, 2, { cause: error });
-  throw error;
 }
