@@ -3,4 +3,3 @@ import { usageQueue, usageRelayQueue, usageUpkeepQueue } from './usage.ts';
 
 /** Every queue there is. Bull Board, the workers, the metrics and the contract tests read it. */
 export const queueContracts: readonly QueueContract[] = [usageQueue, usageRelayQueue, usageUpkeepQueue];
-

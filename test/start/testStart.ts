@@ -50,13 +50,20 @@ export async function readDemo(folder: string): Promise<z.infer<typeof demo>> {
   return demo.parse(JSON.parse(output));
 }
 
+/** What a process runs; nothing when it has ended meanwhile. */
+async function commandOf(pid: number): Promise<string | undefined> {
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined);
+  return command?.split('\0').join(' ');
+}
+
 /** The processes below a process, by what they run: `redis-server`, `src/api/main.ts`. Linux only. */
 export async function childrenOf(pid: number): Promise<Map<number, string>> {
   const children = new Map<number, string>();
   for (const task of await readdir(`/proc/${pid}/task`)) {
     const list = await readFile(`/proc/${pid}/task/${task}/children`, 'utf8');
     for (const child of list.split(' ').filter(Boolean).map(Number)) {
-      children.set(child, (await readFile(`/proc/${child}/cmdline`, 'utf8')).split('\0').join(' '));
+      const command = await commandOf(child);
+      if (command !== undefined) children.set(child, command);
     }
   }
   return children;
