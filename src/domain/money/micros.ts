@@ -5,7 +5,7 @@
 
 const DECIMALS = 6;
 const SCALE = 1_000_000n;
-const DECIMAL_TEXT = /^\+?(\d{1,10})(?:\.(\d{0,6})0*)?$|^\+?\.(\d{1,6})0*$/;
+const DECIMAL_TEXT = /^\+?(?:\d{1,10}(?:\.\d{0,6}0*)?|\.\d{1,6}0*)$/;
 
 /**
  * Reads a non-negative decimal such as `"0.0609"`, exactly.
@@ -14,10 +14,12 @@ const DECIMAL_TEXT = /^\+?(\d{1,10})(?:\.(\d{0,6})0*)?$|^\+?\.(\d{1,6})0*$/;
  *   decimals, or is larger than 9,007,199,254.740991
  */
 export function parseMicros(text: string): number | undefined {
-  const match = DECIMAL_TEXT.exec(text);
-  if (!match) return undefined;
-  const fraction = match[2] ?? match[3] ?? '';
-  const micros = Number(match[1] ?? '0') * Number(SCALE) + Number(fraction.padEnd(DECIMALS, '0'));
+  if (!DECIMAL_TEXT.test(text)) return undefined;
+  const point = text.indexOf('.');
+  const whole = point === -1 ? text : text.slice(0, point);
+  const fraction = point === -1 ? '' : text.slice(point + 1, point + 1 + DECIMALS);
+  // A lone sign or nothing before the point is no number to Number, but a zero here.
+  const micros = (Number(whole) || 0) * Number(SCALE) + Number(fraction.padEnd(DECIMALS, '0'));
   return Number.isSafeInteger(micros) ? micros : undefined;
 }
 

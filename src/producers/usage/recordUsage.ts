@@ -132,10 +132,7 @@ export class UsageRecorder {
       .forEach(({ index }, position) => {
         positions[index] = position;
       });
-    return submissions.map((submission, index) => ({
-      record_id: ids[positions[index] ?? 0] ?? 0,
-      ...submission,
-    }));
+    return submissions.map((submission, index) => toEvent(submission, ids[positions[index] ?? 0] ?? 0));
   }
 
   /**
@@ -200,6 +197,24 @@ export class UsageRecorder {
       );
     }
   }
+}
+
+/** Field by field: of thousands of events a second, copies by spread are a tenth of the work. */
+function toEvent(submission: Submission, recordId: number): UsageEvent {
+  return {
+    record_id: recordId,
+    user_id: submission.user_id,
+    received_at: submission.received_at,
+    at: submission.at,
+    timestamp_sent: submission.timestamp_sent,
+    image_count: submission.image_count,
+    image_cost: submission.image_cost,
+    video_count: submission.video_count,
+    video_cost: submission.video_cost,
+    total_cost: submission.total_cost,
+    event_id: submission.event_id,
+    voids: submission.voids,
+  };
 }
 
 function accepted(event: UsageEvent): Claimed {
