@@ -1,5 +1,5 @@
 /**
- * The only reader of process.env. Every problem is reported at once, by name, before anything starts.
+ * The only reader of process.env in the product's processes. Every problem is reported at once, by name, before anything starts.
  * `.env.example` lists what stands here.
  */
 import { z } from 'zod';
@@ -40,7 +40,10 @@ const environment = z.object({
   BOARD_PASSWORD: secret('BOARD_PASSWORD').optional(),
   /** Cuts days, weeks and months, and prints wall-clock text. Instants are UTC everywhere else. */
   BUSINESS_TIME_ZONE: timeZone.default('Asia/Ho_Chi_Minh'),
-  /** Queued usage jobs (of up to 100 reports each) beyond which the ingress answers 503. */
+  /**
+   * Runs of consecutive queued reports (up to 100 each) beyond which the ingress answers 503; dead letters count, their
+   * reports still wait.
+   */
   USAGE_QUEUE_LIMIT: z.coerce.number().int().positive().default(20_000),
   /** Another server that speaks the usage contract: every accepted report is posted there too. */
   USAGE_RELAY_URL: z
