@@ -85,14 +85,14 @@ export class UsagePending {
     ];
   }
 
-  /** Forgets a job's events, which are stored by now. Claims that belong to other records stay. */
-  settle(job: TrackedJob): Promise<void> {
+  /** Forgets the jobs' events, which are stored by now. Claims that belong to other records stay. */
+  settle(jobs: readonly TrackedJob[]): Promise<void> {
     return withRedis(async () => {
       const pipeline: ChainableCommander = this.#redis
         .pipeline()
-        .zrem(this.#groups, ...this.#groupMembers(job.events))
-        .zrem(this.#ranges, ...rangeMembers(job).map((range) => range.member));
-      const claims = claimArguments(job.events);
+        .zrem(this.#groups, ...jobs.flatMap((job) => this.#groupMembers(job.events)))
+        .zrem(this.#ranges, ...jobs.flatMap(rangeMembers).map((range) => range.member));
+      const claims = jobs.flatMap((job) => claimArguments(job.events));
       if (claims.length > 0) pipeline.eval(RELEASE_CLAIMS, '1', this.#claims, ...claims);
       const replies = await pipeline.exec();
       replies?.forEach((_, index) => {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { BusinessCalendar } from '../../domain/time/businessCalendar.ts';
 import type { UsageEvent } from '../../domain/usage/report.ts';
 import { storeUsageEvents } from '../../models/usage.ts';
-import type { UsagePending } from '../../models/usagePending.ts';
+import type { TrackedJob, UsagePending } from '../../models/usagePending.ts';
 import { enqueueEvents } from '../../producers/usage/enqueueEvents.ts';
 import { wakeRelay } from '../../producers/usage/wakeRelay.ts';
 import { usageEventSchema, usageQueue } from '../../queues/usage.ts';
@@ -22,10 +22,12 @@ export interface StoreReportsDependencies {
   readonly relayQueue?: Queue | undefined;
 }
 
-/** Jobs that share a transaction: up to 1,600 reports, well within its time limit. */
-const LARGEST_WRITE_JOBS = 16;
-/** A run that timed out leaves its write behind, so more than the running jobs may wait. */
-const MOST_WAITING_JOBS = 4 * usageQueue.concurrency;
+/** All jobs that run at the same time share a transaction. A run that timed out leaves its write behind, so more may wait. */
+const WRITE_LIMITS = {
+  largestWrite: usageQueue.concurrency,
+  mostWaiting: 4 * usageQueue.concurrency,
+  writesAtOnce: 1,
+} as const;
 
 /**
  * Stores the accepted reports of a job. The jobs that this process runs at the same time share one transaction: it costs
@@ -37,25 +39,26 @@ export function createStoreReports(
   const { connection, calendar, pending, relayQueue } = dependencies;
   const store = (events: readonly UsageEvent[]) =>
     storeUsageEvents(connection, events, { calendar, relay: relayQueue !== undefined });
-  const writes = new Coalescer<readonly UsageEvent[], Stored>(
-    async (lists) => {
-      try {
-        await store(lists.flat());
-        return lists.map(() => STORED);
-      } catch (error) {
-        if (lists.length === 1 || isOutage(error)) throw error;
-        return storeEachAlone(lists, store);
-      }
-    },
-    { largestWrite: LARGEST_WRITE_JOBS, mostWaiting: MOST_WAITING_JOBS, writesAtOnce: 1 },
-  );
+  const writes = new Coalescer<readonly UsageEvent[], Stored>(async (lists) => {
+    try {
+      await store(lists.flat());
+      return lists.map(() => STORED);
+    } catch (error) {
+      if (lists.length === 1 || isOutage(error)) throw error;
+      return storeEachAlone(lists, store);
+    }
+  }, WRITE_LIMITS);
+  const settlements = new Coalescer<TrackedJob, 'settled'>(async (jobs) => {
+    await pending.settle(jobs);
+    return jobs.map(() => 'settled');
+  }, WRITE_LIMITS);
 
   return async (payload, run) => {
     const { events, poison } = sortOut(payload.events);
     if (poison.length > 0) return splitOut(events, poison, run);
     const stored = await writes.add(events);
     if (stored.kind === 'failed') throw stored.error;
-    await pending.settle({ jobId: run.jobId, events });
+    await settlements.add({ jobId: run.jobId, events });
     if (relayQueue)
       await wakeRelay(relayQueue, new Set(events.map((event) => event.user_id)), run.requestIds);
     return done;
