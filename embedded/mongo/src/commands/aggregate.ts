@@ -17,7 +17,6 @@ export const aggregate: Command = {
     'cursor',
     'explain',
     'allowDiskUse',
-    'bypassDocumentValidation',
     'collation',
     'hint',
     'let',

@@ -18,7 +18,6 @@ export const findAndModify: Command = {
     'new',
     'fields',
     'upsert',
-    'bypassDocumentValidation',
     'collation',
     'arrayFilters',
     'hint',

@@ -14,7 +14,7 @@ interface NewDocument {
 }
 
 export const insert: Command = {
-  fields: ['documents', 'ordered', 'bypassDocumentValidation', 'stmtId', 'stmtIds'],
+  fields: ['documents', 'ordered', 'stmtId', 'stmtIds'],
   inTransaction: true,
   async run(context) {
     const { store, database, transaction, body } = context;

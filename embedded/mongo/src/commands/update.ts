@@ -18,7 +18,7 @@ import { runStatements } from './writeBatch.ts';
 const statementFields = ['q', 'u', 'c', 'multi', 'upsert', 'collation', 'arrayFilters', 'hint', 'sort'];
 
 export const update: Command = {
-  fields: ['updates', 'ordered', 'bypassDocumentValidation', 'let', 'stmtId', 'stmtIds'],
+  fields: ['updates', 'ordered', 'let', 'stmtId', 'stmtIds'],
   inTransaction: true,
   async run(context) {
     const { store, database, transaction, body } = context;
