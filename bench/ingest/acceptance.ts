@@ -1,5 +1,5 @@
 import { requestsPerSecond } from '../load/closedLoop.ts';
-import { roundRobin } from '../report/roundRobin.ts';
+import { roundRobin, warmUp } from '../report/roundRobin.ts';
 import { startPeer, startWeb } from '../stage/processes.ts';
 import { encodedReports } from '../stage/reports.ts';
 import { CONNECTIONS, type Section } from './section.ts';
@@ -31,7 +31,7 @@ export async function measureAcceptance({ stage, report, pace }: Section): Promi
     const naive = subject('one queue.add per request', servers[1].url);
     const ours = subject('(c) POST /api/tools/update', servers[2].url);
     const subjects = [validating, naive, ours];
-    for (const { run } of subjects) await run();
+    await warmUp(subjects);
     await roundRobin(report, pace.rounds, subjects);
     report.compare('(c) / (a)', ours.measurement, validating.measurement, { atLeast: 0.7 });
     report.compare('(c) / one queue.add per request', ours.measurement, naive.measurement, { atLeast: 1.6 });

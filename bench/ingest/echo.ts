@@ -1,6 +1,6 @@
 import { requestsPerSecond } from '../load/closedLoop.ts';
 import { encodePost } from '../load/httpConnection.ts';
-import { roundRobin } from '../report/roundRobin.ts';
+import { roundRobin, warmUp } from '../report/roundRobin.ts';
 import { type HttpProcess, type Peer, startPeer } from '../stage/processes.ts';
 import { CONNECTIONS, type Section } from './section.ts';
 
@@ -23,7 +23,7 @@ export async function measureEcho({ stage, report, pace }: Section): Promise<voi
         run: async () => (await requestsPerSecond(load, pace.seconds)).rate,
       };
     });
-    for (const { run } of subjects) await run();
+    await warmUp(subjects);
     await roundRobin(report, pace.rounds, subjects);
     const [plain, stock, tuned] = subjects.map(({ measurement }) => measurement);
     if (!plain || !stock || !tuned) throw new Error('An echo was not measured');
