@@ -12,15 +12,7 @@ import { arrayField, booleanField, checkedName, documentField, numberField } fro
 import { retryWhileLocked } from './lockWait.ts';
 
 export const aggregate: Command = {
-  fields: [
-    'pipeline',
-    'cursor',
-    'explain',
-    'allowDiskUse',
-    'collation',
-    'hint',
-    'let',
-  ],
+  fields: ['pipeline', 'cursor', 'explain', 'allowDiskUse', 'collation', 'hint', 'let'],
   inTransaction: true,
   async run(context) {
     const { body, database, server, session } = context;
