@@ -15,16 +15,20 @@ export const QUEUE_MILLISECONDS = 700;
  * @param what - who has to answer, for the message
  * @throws ServiceUnavailableError when the time is over
  */
-export async function withinDeadline<T>(milliseconds: number, what: string, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
+export function withinDeadline<T>(milliseconds: number, what: string, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
       reject(new ServiceUnavailableError(`${what} did not answer within ${milliseconds} ms`, 2));
     }, milliseconds);
+    work.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
   });
-  try {
-    return await Promise.race([work, over]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

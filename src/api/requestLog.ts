@@ -18,7 +18,7 @@ export function createRequestLog(
     const { context } = request;
     const line = {
       level: 'info',
-      time: new Date(),
+      time: new Date().toISOString(),
       process: bindings.process,
       request_id: context.requestId,
       method: request.method,

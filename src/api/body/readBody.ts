@@ -33,15 +33,15 @@ export async function readBody(
   // A small body comes in the same packet as the headers. By the time that this goes on, Node has taken it in, and it
   // can be had without listeners and timers.
   await undefined;
-  if (request.complete) return takeWhole(request, limitBytes);
+  if (announced !== undefined && request.readableLength === Number(announced)) return takeWhole(request);
   return collect(request, limitBytes, idleMilliseconds);
 }
 
-function takeWhole(request: IncomingMessage, limitBytes: number): Buffer {
+function takeWhole(request: IncomingMessage): Buffer {
   const bytes: unknown = request.read();
-  if (!Buffer.isBuffer(bytes)) return EMPTY;
-  if (bytes.length > limitBytes) throw new BodyTooLargeError(limitBytes);
-  return bytes;
+  // Lets the request end: nobody listens for what comes behind its last byte.
+  request.resume();
+  return Buffer.isBuffer(bytes) ? bytes : EMPTY;
 }
 
 function collect(request: IncomingMessage, limitBytes: number, idleMilliseconds: number): Promise<Buffer> {

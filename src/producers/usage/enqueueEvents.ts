@@ -37,7 +37,8 @@ export function enqueueEvents(
 ): Promise<number> {
   return withRedis(async () => {
     const client = await queue.backend.client;
-    client.defineCommand(TRACK_COMMAND.name, TRACK_COMMAND.definition);
+    // Defined anew, a script is also sent anew, in full.
+    if (!(TRACK_COMMAND.name in client)) client.defineCommand(TRACK_COMMAND.name, TRACK_COMMAND.definition);
     const transaction = client.multi();
     const jobs = cutIntoJobs(events);
     for (const { jobId, events: jobEvents } of jobs) {

@@ -32,8 +32,20 @@ export class RecordIds {
   async take(count: number): Promise<number[]> {
     while (this.#left < count) await this.#fetch(count - this.#left);
     const ids = Array.from({ length: count }, () => this.#next());
-    if (this.#left < this.#blockSize / 2) this.#fetch(0).catch(() => undefined);
+    this.#fetchAhead();
     return ids;
+  }
+
+  /** One id, at once when one is at hand. Throws as `take` does. */
+  takeOne(): number | Promise<number> {
+    if (this.#left === 0) return this.take(1).then(([id = 0]) => id);
+    const id = this.#next();
+    this.#fetchAhead();
+    return id;
+  }
+
+  #fetchAhead(): void {
+    if (this.#left < this.#blockSize / 2) this.#fetch(0).catch(() => undefined);
   }
 
   #next(): number {

@@ -82,8 +82,7 @@ export class UsageRecorder {
    */
   async record(submission: Submission, request: RecordingRequest): Promise<Recorded> {
     await this.#refuseWhenUnable();
-    const [event] = await this.#withIds([submission]);
-    if (!event) throw new Error('A submission got no record id');
+    const event = toEvent(submission, await this.#recordIds.takeOne());
     const recorded = eventKey(event) === undefined ? accepted(event) : await this.#claims.add(event);
     if (recorded.toQueue) {
       const written = await this.#writes.add({ event: recorded.event, request });
