@@ -8,6 +8,21 @@ const seconds = (name: string) => z.coerce.number({ error: `${name} is a number 
 const port = z.coerce.number().int().min(0).max(65_535);
 const secret = (name: string) => z.string().min(16, `${name} needs at least 16 characters`);
 
+const tokenSecret = (name: string) => z.string().min(32, `${name} needs at least 32 characters`);
+const flag = (name: string) =>
+  z
+    .enum(['0', '1'], { error: `${name} is 0 or 1` })
+    .default('0')
+    .transform((value) => value === '1');
+const encryptionKey = (name: string) =>
+  z
+    .string()
+    .regex(/^[a-z0-9]{1,16}:[A-Za-z0-9+/]{43}=$/, `${name} is an id, a colon and 32 bytes in base64`)
+    .transform((text) => {
+      const [id = '', key = ''] = text.split(':');
+      return { id, key: Buffer.from(key, 'base64') };
+    });
+
 /** No URL in the sense of the WHATWG when it names several servers of a replica set. */
 const MONGODB_ADDRESS = /^mongodb(?:\+srv)?:\/\/(?:[^@/\s]+@)?[^@/\s,]+(?:,[^@/\s,]+)*(?:\/\S*)?$/;
 const MONGODB_ADDRESS_WANTED = 'MONGODB_URL is a mongodb:// or mongodb+srv:// address';
@@ -55,6 +70,50 @@ const environment = z.object({
     .optional(),
   /** How long a report that the relay's other side cannot take is tried again before it is parked. */
   USAGE_RELAY_RETRY_DAYS: z.coerce.number().positive().max(30).default(5),
+  /** Whether the usage endpoints of the contract are open, as it says, or need a credential with `usage:report`. */
+  USAGE_ACCESS: z.enum(['open', 'closed']).default('open'),
+  /** Signs access tokens. Without it nobody can log in. */
+  JWT_SECRET: tokenSecret('JWT_SECRET').optional(),
+  /** The secret before the last rotation; its tokens are accepted until they expire. */
+  JWT_PREVIOUS_SECRET: tokenSecret('JWT_PREVIOUS_SECRET').optional(),
+  /** An outside issuer whose tokens are accepted too: where its keys are, what it calls itself, and whom its tokens are for. */
+  JWT_ISSUER_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  JWT_ISSUER: z.string().min(1).optional(),
+  JWT_AUDIENCE: z.string().min(1).optional(),
+  /** Makes the first superadmin at the start when there is none. */
+  SUPERADMIN_USERNAME: z.string().min(1).optional(),
+  SUPERADMIN_PASSWORD: z.string().min(12, 'SUPERADMIN_PASSWORD needs at least 12 characters').optional(),
+  /** The shared key of the credits and workspace contract. */
+  PENORA_API_KEY: secret('PENORA_API_KEY').optional(),
+  /** The key that `give-bonus-credits` asks for in its body; without it nobody may give them. */
+  CREDITS_BONUS_KEY: secret('CREDITS_BONUS_KEY').optional(),
+  /** Makes an unknown user, with the 60 credits of a new one, at the first contact. */
+  CREDITS_AUTO_CREATE: flag('CREDITS_AUTO_CREATE'),
+  /** Where the credits of the other domains are kept: here, or on another server that speaks the credits contract. */
+  CREDITS_PROVIDER: z.enum(['local', 'remote']).default('local'),
+  CREDITS_REMOTE_URL: z.url({ protocol: /^https?$/ }).optional(),
+  CREDITS_REMOTE_KEY: z.string().min(1).optional(),
+  /** Browsers' origins that may call the credits and workspace endpoints, separated by commas. */
+  CORS_ORIGINS: z
+    .string()
+    .transform((list) =>
+      list
+        .split(',')
+        .map((origin) => origin.trim())
+        .filter((origin) => origin !== ''),
+    )
+    .default([]),
+  /** Requests a minute of one caller on the endpoints that are no published contract's. */
+  RATE_LIMIT_PER_MINUTE: z.coerce.number().int().positive().default(600),
+  /** The same for the endpoints of the published contracts; unlimited unless set. */
+  RATE_LIMIT_CONTRACT_PER_MINUTE: z.coerce.number().int().positive().optional(),
+  /** Usage events a minute of one caller in batches. */
+  RATE_LIMIT_EVENTS_PER_MINUTE: z.coerce.number().int().positive().default(6_000_000),
+  /** Lets webhooks go to loopback and private addresses. */
+  WEBHOOKS_ALLOW_PRIVATE: flag('WEBHOOKS_ALLOW_PRIVATE'),
+  /** Encrypts the secrets that are kept in MongoDB: 32 bytes in base64. The id before the colon names it in the records. */
+  ENCRYPTION_KEY: encryptionKey('ENCRYPTION_KEY').optional(),
+  ENCRYPTION_PREVIOUS_KEY: encryptionKey('ENCRYPTION_PREVIOUS_KEY').optional(),
   /** How long SIGTERM waits for running requests and jobs. */
   DRAIN_TIMEOUT_SECONDS: seconds('DRAIN_TIMEOUT_SECONDS').default(20),
 });

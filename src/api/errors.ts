@@ -175,6 +175,14 @@ function logFailure(error: unknown, status: number, request: Request): void {
   else if (status === 503) request.context.logger.warn({ err: error }, 'The request could not be served');
 }
 
+/** Bodies of a published contract: `members` are what a refusal of that family adds to its message. */
+function contractBody(shape: (message: string) => object) {
+  return (refusal: Refusal) => ({
+    contentType: 'application/json; charset=utf-8',
+    text: JSON.stringify({ ...shape(refusal.message), ...refusal.members }),
+  });
+}
+
 const BODIES: Record<
   ErrorFamily,
   (refusal: Refusal, request: Request) => { contentType: string; text: string }
@@ -183,6 +191,11 @@ const BODIES: Record<
     contentType: 'application/json; charset=utf-8',
     text: JSON.stringify({ status: 'error', message: refusal.message }),
   }),
+  credits: contractBody((message) => ({ success: false, error: message })),
+  icons: contractBody((message) => ({ message })),
+  commerce: contractBody((message) => ({ detail: message })),
+  photos: contractBody((message) => ({ detail: message })),
+  login: contractBody((message) => ({ message, detail: message })),
   problem: (refusal, request) => ({
     contentType: 'application/problem+json; charset=utf-8',
     text: JSON.stringify({

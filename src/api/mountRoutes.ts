@@ -1,6 +1,6 @@
 import cors, { type CorsOptions } from 'cors';
-import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
-import type { OperatorCheck } from './auth.ts';
+import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express';
+import type { AccessCheck } from './auth.ts';
 import { answerError, MethodNotAllowedError, NotFoundError } from './errors.ts';
 import type { Route } from './route.ts';
 
@@ -15,11 +15,11 @@ const OPEN_CORS: CorsOptions = {
  * Mounts the routes in their order, and behind them the answers for what no route takes: 405 with `Allow` for a path
  * that is known with another method, 404 for an unknown one, and every error in the family of its route.
  */
-export function mountRoutes(app: Express, routes: readonly Route[], checkOperator: OperatorCheck): void {
+export function mountRoutes(app: Express, routes: readonly Route[], checkAccess: AccessCheck): void {
   for (const [path, ofPath] of groupByPath(routes)) {
     const methods = ofPath.map((route) => route.method.toUpperCase());
     const mounted = app.route(path);
-    for (const route of ofPath) mounted[route.method](handlerOf(route, checkOperator));
+    for (const route of ofPath) mounted[route.method](handlerOf(route, checkAccess));
     if (ofPath.some((route) => route.cors))
       mounted.options(identify(ofPath), cors({ ...OPEN_CORS, methods }));
     const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
@@ -43,13 +43,25 @@ function groupByPath(routes: readonly Route[]): ReadonlyMap<string, readonly Rou
   return Map.groupBy(routes, (route) => route.path);
 }
 
-function handlerOf(route: Route, checkOperator: OperatorCheck): RequestHandler {
+function handlerOf(route: Route, checkAccess: AccessCheck): RequestHandler {
   return (request, response, next) => {
     request.context.route = route;
-    if (route.access === 'operator') checkOperator(request);
-    const answered = route.handle(request, response);
+    const answered =
+      route.access === 'open'
+        ? route.handle(request, response)
+        : handleForCaller(route, checkAccess, request, response);
     if (answered) answered.catch(next);
   };
+}
+
+async function handleForCaller(
+  route: Route,
+  checkAccess: AccessCheck,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  request.context.caller = await checkAccess(request, route);
+  await route.handle(request, response);
 }
 
 function refuseMethod(allow: string): RequestHandler {

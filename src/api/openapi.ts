@@ -18,8 +18,29 @@ const UsageError = z
   .object({ status: z.literal('error'), message: z.string() })
   .meta({ id: 'UsageError', description: 'A refusal of the usage contract' });
 
+const CreditsError = z
+  .object({ success: z.literal(false), error: z.string() })
+  .meta({ id: 'CreditsError', description: 'A refusal of the credits and workspace contract' });
+
+const IconsError = z
+  .object({ message: z.string(), error: z.string().optional() })
+  .meta({ id: 'IconsError', description: 'A refusal of the icons contract' });
+
+const DetailError = z
+  .object({ detail: z.unknown() })
+  .meta({ id: 'DetailError', description: 'A refusal of the commerce and photos contracts' });
+
+const LoginError = z
+  .object({ message: z.string(), detail: z.string() })
+  .meta({ id: 'LoginError', description: 'A refusal of the login that several contracts share' });
+
 const REFUSAL_CONTENT = {
   usage: { 'application/json': { schema: UsageError } },
+  credits: { 'application/json': { schema: CreditsError } },
+  icons: { 'application/json': { schema: IconsError } },
+  commerce: { 'application/json': { schema: DetailError } },
+  photos: { 'application/json': { schema: DetailError } },
+  login: { 'application/json': { schema: LoginError } },
   problem: { 'application/problem+json': { schema: ProblemDetails } },
 } as const satisfies Record<ErrorFamily, object>;
 
@@ -59,11 +80,11 @@ function operationOf(route: Route): ZodOpenApiOperationObject | undefined {
     ...documented,
     tags: [...tags],
     operationId: operationIdOf(route),
-    security: route.access === 'operator' ? [{ operatorBearer: [] }, { operatorKey: [] }] : [],
+    security: route.access === 'open' ? [] : [{ operatorBearer: [] }, { operatorKey: [] }],
     responses: {
-      ...(route.access === 'operator'
-        ? { 401: { description: 'Without the right key', content: REFUSAL_CONTENT.problem } }
-        : {}),
+      ...(route.access === 'open'
+        ? {}
+        : { 401: { description: 'Without the right credential', content: REFUSAL_CONTENT[route.errors] } }),
       ...responses,
       default: { description: 'Any other refusal', content: REFUSAL_CONTENT[route.errors] },
     },

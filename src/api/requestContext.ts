@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../domain/accounts/caller.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Route } from './route.ts';
 
@@ -13,6 +14,8 @@ export class RequestContext {
   readonly startedAt = performance.now();
   /** The route that answers; absent while none has matched. */
   route: Route | undefined = undefined;
+  /** Who sent the request; absent on open routes. */
+  caller: Caller | undefined = undefined;
   /** Fields that the handler adds to the request's log line. Never a secret. */
   logFields: LogFields | undefined = undefined;
   readonly #processLogger: Logger;

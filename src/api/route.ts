@@ -1,10 +1,14 @@
 import type { Request, Response } from 'express';
 import type { ZodOpenApiOperationObject } from 'zod-openapi';
+import type { Scope } from '../domain/accounts/scopes.ts';
 
 export type HttpMethod = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
-/** Shape of a route's refusals: the usage contract's `{status, message}`, or RFC 9457 problem details. */
-export type ErrorFamily = 'usage' | 'problem';
+/**
+ * Shape of a route's refusals, and how its family says that a credential is missing or does not suffice: one of the
+ * published contracts, or RFC 9457 problem details for what is new.
+ */
+export type ErrorFamily = 'usage' | 'credits' | 'icons' | 'commerce' | 'photos' | 'login' | 'problem';
 
 /** What the OpenAPI document says about a route. Security and the shared refusals are added from the rest of it. */
 export type RouteDocumentation = Pick<
@@ -35,11 +39,11 @@ export interface Route {
   readonly method: HttpMethod;
   /** Express pattern; a parameter is written `:name`. */
   readonly path: string;
-  /** `operator` needs the operator's key, checked before the handler runs. */
-  readonly access: 'open' | 'operator';
+  /** The scope that the caller needs, checked before the handler runs; `open` needs no credential. */
+  readonly access: 'open' | Scope;
   readonly errors: ErrorFamily;
-  /** `any`: browsers of every origin may call it, preflights are answered. */
-  readonly cors?: 'any';
+  /** Browsers of every origin may call it, or those of the configured ones. Preflights are answered. */
+  readonly cors?: 'any' | 'configured';
   /** Left out of the OpenAPI document when absent: pages and their files. */
   readonly documentation?: RouteDocumentation;
   readonly example?: RouteExample;

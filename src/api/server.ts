@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import express from 'express';
 import { HttpMetrics } from '../runtime/httpMetrics.ts';
 import { createRegistry, observeQueues } from '../runtime/metrics.ts';
-import { createOperatorCheck } from './auth.ts';
+import { createAccessCheck } from './auth.ts';
 import { mountBoard } from './board.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createHttpServer } from './httpServer.ts';
@@ -41,7 +41,7 @@ export function createServer(dependencies: ApiDependencies, domainRoutes: readon
     .disable('x-powered-by')
     .set('query parser', 'simple')
     .set('trust proxy', environment.TRUSTED_PROXIES);
-  mountRoutes(app, routes, createOperatorCheck(environment.ADMIN_API_KEY));
+  mountRoutes(app, routes, createAccessCheck(environment.ADMIN_API_KEY));
   mountBoard(app, dependencies);
   mountRefusals(app, routes);
 

@@ -45,7 +45,7 @@ export function jobRoutes(queues: OpenQueues): readonly Route[] {
     {
       method: 'get',
       path: '/api/jobs/:queue/:id',
-      access: 'operator',
+      access: 'operations',
       errors: 'problem',
       documentation: {
         summary: 'State, progress, attempts and outcome of a job',

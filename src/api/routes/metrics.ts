@@ -8,7 +8,7 @@ export function metricsRoutes(registry: Registry): readonly Route[] {
     {
       method: 'get',
       path: '/metrics',
-      access: 'operator',
+      access: 'operations',
       errors: 'problem',
       documentation: {
         summary: 'Metrics of the process, the requests and the queues for Prometheus',

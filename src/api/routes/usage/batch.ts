@@ -46,7 +46,7 @@ export function batchRoute(dependencies: UsageRouteDependencies): Route {
   return {
     method: 'post',
     path: '/api/tools/update/batch',
-    access: 'operator',
+    access: 'usage:write',
     errors: 'problem',
     documentation: {
       summary: 'Report up to 10,000 events at once',

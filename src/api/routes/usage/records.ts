@@ -36,7 +36,7 @@ export function recordRoutes(dependencies: UsageRouteDependencies): readonly Rou
     {
       method: 'get',
       path: '/api/tools/records/:record_id',
-      access: 'operator',
+      access: 'usage:read',
       errors: 'problem',
       documentation: {
         summary: 'One accepted report, queued or stored',
@@ -53,7 +53,7 @@ export function recordRoutes(dependencies: UsageRouteDependencies): readonly Rou
     {
       method: 'post',
       path: '/api/tools/records/:record_id/void',
-      access: 'operator',
+      access: 'usage:write',
       errors: 'problem',
       documentation: {
         summary: 'Take a wrong report back',

@@ -59,7 +59,7 @@ export function seriesRoute(dependencies: UsageRouteDependencies): Route {
   return {
     method: 'get',
     path: '/api/tools/usage',
-    access: 'operator',
+    access: 'usage:read',
     errors: 'problem',
     documentation: {
       summary: 'Time series of usage, grouped by user',

@@ -1,0 +1,155 @@
+/**
+ * The vocabulary of the credits ledger. Credits are whole numbers. A movement is a set of entries that sum to zero;
+ * movements are never changed or deleted, and a balance is the sum of an account's entries.
+ */
+
+/**
+ * Where credits can be. `user` is what a user can spend, `held` what is set aside by that user's holds, `app` what an app
+ * has earned. `issuance` is the only account that may be negative: what was ever given out. `expired` took what lapsed.
+ */
+export type LedgerAccount = `user:${string}` | `held:${string}` | `app:${string}` | 'issuance' | 'expired';
+
+export interface LedgerEntry {
+  readonly account: LedgerAccount;
+  /** Whole credits: positive into the account, negative out of it. */
+  readonly amount: number;
+  /** Of a `user:` account: what it has after this movement. */
+  readonly balance_after?: number | undefined;
+}
+
+export const MOVEMENT_KINDS = [
+  'opening',
+  'bonus',
+  'addition',
+  'deduction',
+  'hold',
+  'capture',
+  'release',
+  'refund',
+  'transfer',
+  'expiry',
+] as const;
+export type MovementKind = (typeof MOVEMENT_KINDS)[number];
+
+export interface Movement {
+  /** Ascending in the order of the user's movements. */
+  readonly movement_id: string;
+  readonly kind: MovementKind;
+  /** Milliseconds since 1970 UTC. */
+  readonly at: number;
+  readonly entries: readonly LedgerEntry[];
+  /** As the contract lists it: `used`, `purchased`, `purchase`, `bonus`, `adjustment`, …; as sent where a client chose it. */
+  readonly transaction_type: string;
+  readonly app_name: string;
+  readonly description: string;
+  readonly project_code: string | null;
+  readonly hold_id?: string | undefined;
+  /** The movement that a refund takes back. */
+  readonly refunds?: string | undefined;
+  /** When what was added lapses. */
+  readonly expires_at?: number | undefined;
+}
+
+/** What a client sees of a user's credits. */
+export interface Balance {
+  readonly user_id: string;
+  readonly available: number;
+  readonly held: number;
+}
+
+/** Status changes of a hold go through `HOLD_TRANSITIONS` (holds.ts) only. */
+export type HoldStatus = 'open' | 'captured' | 'released' | 'expired';
+
+export interface Hold {
+  readonly hold_id: string;
+  readonly user_id: string;
+  readonly amount: number;
+  readonly captured: number;
+  readonly status: HoldStatus;
+  readonly app_name: string;
+  readonly description: string;
+  readonly created_at: number;
+  readonly expires_at: number;
+}
+
+/** One thing to do to the ledger, all of it or nothing. */
+export type LedgerCommand =
+  | {
+      readonly kind: 'create-user';
+      readonly user_id: string;
+      readonly username: string;
+      readonly email: string;
+      readonly initial_credits: number;
+    }
+  | {
+      readonly kind: 'deduct';
+      readonly user_id: string;
+      readonly amount: number;
+      readonly app_name: string;
+      readonly description: string;
+      readonly project_code: string | null;
+    }
+  | {
+      readonly kind: 'add';
+      readonly user_id: string;
+      readonly amount: number;
+      readonly app_name: string;
+      readonly transaction_type: string;
+      readonly description: string;
+      readonly expires_at?: number | undefined;
+    }
+  | {
+      readonly kind: 'hold';
+      readonly hold_id: string;
+      readonly user_id: string;
+      readonly amount: number;
+      readonly app_name: string;
+      readonly description: string;
+      readonly expires_at: number;
+    }
+  | {
+      readonly kind: 'capture';
+      readonly hold_id: string;
+      /** All that is left of the hold unless given. */
+      readonly amount?: number | undefined;
+      /** Gives back what is left of the hold afterwards. */
+      readonly final: boolean;
+      readonly description?: string | undefined;
+      readonly project_code: string | null;
+    }
+  | { readonly kind: 'release'; readonly hold_id: string }
+  /** Of a deduction or a capture, whole, once. */
+  | { readonly kind: 'refund'; readonly movement_id: string; readonly description: string }
+  | {
+      readonly kind: 'transfer';
+      readonly from_user_id: string;
+      readonly to_user_id: string;
+      readonly amount: number;
+      readonly app_name: string;
+      readonly description: string;
+    };
+
+export type LedgerRefusal =
+  | 'unknown-user'
+  | 'insufficient-credits'
+  | 'unknown-hold'
+  | 'hold-not-open'
+  | 'more-than-held'
+  | 'unknown-movement'
+  | 'not-refundable'
+  | 'already-refunded'
+  | 'same-user'
+  | 'already-expired'
+  | 'too-many-grants'
+  | 'balance-too-large';
+
+export type LedgerOutcome =
+  | {
+      readonly kind: 'done';
+      /** Of a user that existed before, none. */
+      readonly movements: readonly Movement[];
+      /** After it, of every user that it touched, the paying one first. */
+      readonly balances: readonly Balance[];
+      readonly hold?: Hold | undefined;
+    }
+  | { readonly kind: 'refused'; readonly reason: LedgerRefusal };
