@@ -29,6 +29,8 @@ export function parseMicros(text: string): number | undefined {
  * @param leastDecimals - digits behind the point that are printed even when they are zero
  */
 export function formatMicros(micros: bigint | number, leastDecimals = 0): string {
+  if (typeof micros === 'number' && Number.isSafeInteger(micros))
+    return formatSafeMicros(micros, leastDecimals);
   const exact = BigInt(micros);
   const size = exact < 0n ? -exact : exact;
   const whole = (size / SCALE).toString();
@@ -38,4 +40,23 @@ export function formatMicros(micros: bigint | number, leastDecimals = 0): string
     .replace(/0+$/, '')
     .padEnd(leastDecimals, '0');
   return `${exact < 0n ? '-' : ''}${whole}${fraction === '' ? '' : `.${fraction}`}`;
+}
+
+/** The same on whole numbers that a double holds exactly, several times faster than with bigints. */
+function formatSafeMicros(micros: number, leastDecimals: number): string {
+  const scale = Number(SCALE);
+  const size = Math.abs(micros);
+  const rest = size % scale;
+  const whole = (size - rest) / scale;
+  const fraction = withoutEndZeros(rest).padEnd(leastDecimals, '0');
+  return `${micros < 0 ? '-' : ''}${whole}${fraction === '' ? '' : `.${fraction}`}`;
+}
+
+/** Six digits of millionths, less the zeros at their end. */
+function withoutEndZeros(millionths: number): string {
+  if (millionths === 0) return '';
+  const digits = String(millionths).padStart(DECIMALS, '0');
+  let end = digits.length;
+  while (digits[end - 1] === '0') end -= 1;
+  return digits.slice(0, end);
 }

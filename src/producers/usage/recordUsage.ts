@@ -81,7 +81,8 @@ export class UsageRecorder {
    * @throws CoalescerFullError when this process cannot keep up
    */
   async record(submission: Submission, request: RecordingRequest): Promise<Recorded> {
-    await this.#refuseWhenUnable();
+    const checked = this.#refuseWhenUnable();
+    if (checked) await checked;
     const event = toEvent(submission, await this.#recordIds.takeOne());
     const recorded = eventKey(event) === undefined ? accepted(event) : await this.#claims.add(event);
     if (recorded.toQueue) {
@@ -181,10 +182,14 @@ export class UsageRecorder {
   }
 
   /** Every write tells how much waits; once that is too much there are no writes, and it is asked for now and then. */
-  async #refuseWhenUnable(): Promise<void> {
+  #refuseWhenUnable(): void | Promise<void> {
     const { backlogLimit, pending } = this.#dependencies;
     pending.requireConnection();
-    if (this.#backlog < backlogLimit) return;
+    if (this.#backlog >= backlogLimit) return this.#refuseWhileFull();
+  }
+
+  async #refuseWhileFull(): Promise<void> {
+    const { backlogLimit, pending } = this.#dependencies;
     if (Date.now() - this.#backlogReadAt > BACKLOG_REFRESH_MILLISECONDS) {
       this.#backlogReadAt = Date.now();
       this.#backlog = await pending.backlog();

@@ -94,6 +94,14 @@ describe('printing decimals', () => {
     );
   });
 
+  test('numbers and bigints print alike', () => {
+    fc.assert(
+      fc.property(fc.maxSafeInteger(), fc.integer({ min: 0, max: 6 }), (micros, decimals) => {
+        expect(formatMicros(micros, decimals)).toBe(formatMicros(BigInt(micros), decimals));
+      }),
+    );
+  });
+
   test('what the clients send prints back as the same decimal', () => {
     fc.assert(
       fc.property(
