@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { usable } from '../runtime/mongo.ts';
 import { isOutage, withRedis } from '../runtime/outage.ts';
 import { type QueueStatus, readQueueStatus } from '../runtime/queueStatus.ts';
-import { withinDeadline } from './deadline.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from './deadline.ts';
 import type { ApiDependencies } from './dependencies.ts';
 
 /** One thing that was tried, and how it went. */
@@ -12,7 +12,6 @@ export interface Check {
   readonly detail: string;
 }
 
-const CHECK_DEADLINE_MILLISECONDS = 1_400;
 const FRESH_MILLISECONDS = 1_000;
 /** A queue whose next job has been the same for so long, with nobody working, does not move. */
 const STUCK_MILLISECONDS = 30_000;
@@ -39,7 +38,7 @@ export class SystemStatus {
 
   #readQueues(): Promise<readonly QueueStatus[]> {
     const reading = Promise.all(this.#dependencies.queues.all().map(readQueueStatus));
-    return withinDeadline(CHECK_DEADLINE_MILLISECONDS, 'Redis', reading);
+    return withinDeadline(ANSWER_MILLISECONDS, 'Redis', reading);
   }
 
   async #runChecks(): Promise<readonly Check[]> {
@@ -112,7 +111,7 @@ class ProbeMismatchError extends Error {
 async function attempt(name: string, probe: () => Promise<void>): Promise<Check> {
   const startedAt = performance.now();
   try {
-    await withinDeadline(CHECK_DEADLINE_MILLISECONDS, name, probe());
+    await withinDeadline(ANSWER_MILLISECONDS, name, probe());
     return {
       name,
       ok: true,

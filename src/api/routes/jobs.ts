@@ -3,11 +3,10 @@ import { z } from 'zod';
 import type { OpenQueues } from '../../producers/queues.ts';
 import { withRedis } from '../../runtime/outage.ts';
 import { answerJson } from '../answer.ts';
-import { withinDeadline } from '../deadline.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from '../deadline.ts';
 import { NotFoundError } from '../errors.ts';
 import type { Route } from '../route.ts';
 
-const READ_DEADLINE_MILLISECONDS = 1_500;
 /** Longer than any id that is given out. */
 const LONGEST_JOB_ID = 200;
 
@@ -59,11 +58,7 @@ export function jobRoutes(queues: OpenQueues): readonly Route[] {
       async handle(request, response) {
         const queueName = String(request.params.queue);
         const id = String(request.params.id);
-        const view = await withinDeadline(
-          READ_DEADLINE_MILLISECONDS,
-          'Redis',
-          readJob(queues, queueName, id),
-        );
+        const view = await withinDeadline(ANSWER_MILLISECONDS, 'Redis', readJob(queues, queueName, id));
         if (!view) throw new NotFoundError('There is no such job');
         answerJson(response, 200, view);
       },

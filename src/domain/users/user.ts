@@ -17,7 +17,7 @@ export interface RefusedUser {
   readonly refused: string;
 }
 
-const LONGEST_NAME = 255;
+export const LONGEST_USER_NAME = 255;
 const CONTROL_OR_HALF_CHARACTER = /[\p{Cc}\p{Cs}]/u;
 const VISIBLE_CHARACTER = /[^\p{Z}\p{Cf}]/u;
 /** What a decoder puts in the place of bytes that are not UTF-8: the true name is lost. */
@@ -49,7 +49,7 @@ export function readUserWithId(fields: UserFields & { readonly user_id: string }
 
 function whatIsWrongWithName(userName: string): string | undefined {
   if (!VISIBLE_CHARACTER.test(userName)) return 'userName is empty';
-  if (userName.length > LONGEST_NAME) return `userName is longer than ${LONGEST_NAME} characters`;
+  if (userName.length > LONGEST_USER_NAME) return `userName is longer than ${LONGEST_USER_NAME} characters`;
   if (CONTROL_OR_HALF_CHARACTER.test(userName)) return 'userName holds a control character';
   if (userName.includes(REPLACEMENT_CHARACTER)) return 'userName is not written in UTF-8';
   return undefined;

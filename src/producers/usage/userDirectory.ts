@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Connection } from 'mongoose';
+import { LONGEST_USER_NAME } from '../../domain/users/user.ts';
 import { chooseUser, findUsersByName, type User } from '../../models/users.ts';
 import { Coalescer } from '../../runtime/coalescer.ts';
 
@@ -11,7 +12,6 @@ const REFRESH_AGE_MILLISECONDS = USER_CHANGE_DELAY_MILLISECONDS / 2;
 /** Users that come of age together share a query. */
 const REFRESH_GATHERING_MILLISECONDS = 100;
 const MOST_CACHED_USERS = 50_000;
-const LONGEST_USER_NAME = 255;
 const LARGEST_LOOKUP = 1_000;
 
 /** Looks users up by name. Known ones are remembered for a moment; concurrent look-ups share one query. */
