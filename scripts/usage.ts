@@ -1,33 +1,45 @@
 /** `npm run usage -- verify|rebuild`: the stored sums of the usage reports. */
 import { Command } from 'commander';
 import { InvalidEnvironmentError } from '../config/env.ts';
+import { EmbeddedServerError } from '../embedded/embeddedServer.ts';
 import { formatMicros } from '../src/domain/money/micros.ts';
 import { BusinessCalendar } from '../src/domain/time/businessCalendar.ts';
 import { type Drift, type Recount, rebuildUsage, recountUsage } from '../src/models/usageRecount.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../src/models/usageTimeZone.ts';
 import { usageQueue } from '../src/queues/usage.ts';
 import { ServiceUnavailableError } from '../src/runtime/outage.ts';
-import { CommandFailure, type OpenUsage, withUsage } from './usage/openUsage.ts';
+import { CommandFailure } from './command/failure.ts';
+import { type OpenSystem, withSystem } from './command/withSystem.ts';
+import { DataFolderInUseError } from './start/dataFolder.ts';
 
 const MOST_DRIFTS = 50;
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
-const EXPLAINED = [CommandFailure, InvalidEnvironmentError, ServiceUnavailableError, UsageTimeZoneError];
+const EXPLAINED = [
+  CommandFailure,
+  DataFolderInUseError,
+  EmbeddedServerError,
+  InvalidEnvironmentError,
+  ServiceUnavailableError,
+  UsageTimeZoneError,
+];
 
 const program = new Command('npm run usage --')
-  .description('The stored sums of the usage reports.')
+  .description(
+    'The stored sums of the usage reports. While nothing runs on the data folder, its databases are started for it.',
+  )
   .showHelpAfterError('(--help shows what there is)');
 
 program
   .command('verify')
   .description('sum all reports anew and compare with the stored sums; exit code 1 when they differ')
-  .action(() => withUsage(verify));
+  .action(() => withSystem('npm run usage -- verify', verify));
 
 program
   .command('rebuild')
   .description(
     'make the stored sums anew, cut in BUSINESS_TIME_ZONE; workers and web processes have to be stopped',
   )
-  .action(() => withUsage(rebuild));
+  .action(() => withSystem('npm run usage -- rebuild', rebuild));
 
 try {
   await program.parseAsync();
@@ -37,13 +49,18 @@ try {
   process.exitCode = 1;
 }
 
-async function verify({ environment, connection }: OpenUsage): Promise<void> {
+async function verify({ environment, connection }: OpenSystem): Promise<void> {
   const timeZone = environment.BUSINESS_TIME_ZONE;
   await requireUsageTimeZone(connection, timeZone);
   report(await recountUsage(connection, new BusinessCalendar(timeZone), MOST_DRIFTS));
 }
 
-async function rebuild({ environment, connection, queues }: OpenUsage): Promise<void> {
+async function rebuild({ environment, connection, queues, running }: OpenSystem): Promise<void> {
+  if (running) {
+    throw new CommandFailure(
+      `${running.activity} (pid ${running.pid}) runs on this data. Stop it first (Ctrl-C in its terminal), then run npm run usage -- rebuild again: it starts embedded databases by itself.`,
+    );
+  }
   const workers = await queues.of(usageQueue).getWorkersCount();
   if (workers > 0) {
     throw new CommandFailure(
