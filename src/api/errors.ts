@@ -147,6 +147,11 @@ export function answerError(error: unknown, request: Request, response: Response
   else answerText(response, refusal.status, contentType, text);
 }
 
+/** The text that `answerError` would send for this refusal, for an answer that is kept. */
+export function refusalBody(error: HttpError, request: Request): string {
+  return BODIES[request.context.route?.errors ?? 'problem'](error, request).text;
+}
+
 function refusalFor(error: unknown, requestId: string): Refusal {
   if (error instanceof HttpError) return error;
   if (isOutage(error)) {
