@@ -1,4 +1,5 @@
 import type { Connection } from 'mongoose';
+import { prepareAccounts } from './accounts.ts';
 import { prepareCounters } from './counters.ts';
 import { prepareUsage } from './usage.ts';
 import { prepareUsageRelayOutbox } from './usageRelay.ts';
@@ -11,6 +12,7 @@ import { prepareUsers } from './users.ts';
  */
 export async function prepareCollections(connection: Connection): Promise<void> {
   await prepareCounters(connection);
+  await prepareAccounts(connection);
   await prepareUsers(connection);
   await prepareUsage(connection);
   await prepareUsageRelayOutbox(connection);

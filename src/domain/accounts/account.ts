@@ -8,6 +8,38 @@ export type AccountKind = (typeof ACCOUNT_KINDS)[number];
 export const PERSON_ROLES = ['admin', 'seller', 'member'] as const;
 export type PersonRole = (typeof PERSON_ROLES)[number];
 
+export const ACCOUNT_STATUSES = ['active', 'disabled'] as const;
+export type AccountStatus = (typeof ACCOUNT_STATUSES)[number];
+
+/** Whom an account belongs to, and who they are in the other domains. What is not known is left out. */
+export interface AccountDetails {
+  readonly kind: AccountKind;
+  /** Of a person; nobody else has any. */
+  readonly roles: readonly PersonRole[];
+  /** Persons and companies log in with it. No two accounts have the same, ignoring case. */
+  readonly email?: string;
+  /** Edges and superadmins log in with it. No two accounts have the same, ignoring case. */
+  readonly username?: string;
+  readonly first_name?: string;
+  readonly last_name?: string;
+  readonly company_name?: string;
+  /** The user whose usage is counted. */
+  readonly usage_user_id?: number;
+  /** The user whose credits are spent. */
+  readonly credits_user_id?: string;
+  /** The store that an edge belongs to. */
+  readonly store_id?: string;
+}
+
+export interface Account extends AccountDetails {
+  readonly account_id: string;
+  readonly status: AccountStatus;
+  /** Raised to end every login at once: tokens that name another version are worth nothing. */
+  readonly token_version: number;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+}
+
 const PERSON_SCOPES: Record<PersonRole, readonly Scope[]> = {
   admin: [
     'usage:read',
