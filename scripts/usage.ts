@@ -1,27 +1,16 @@
 /** `npm run usage -- verify|rebuild`: the stored sums of the usage reports. */
 import { Command } from 'commander';
-import { InvalidEnvironmentError } from '../config/env.ts';
-import { EmbeddedServerError } from '../embedded/embeddedServer.ts';
 import { formatMicros } from '../src/domain/money/micros.ts';
 import { BusinessCalendar } from '../src/domain/time/businessCalendar.ts';
 import { type Drift, type Recount, rebuildUsage, recountUsage } from '../src/models/usageRecount.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../src/models/usageTimeZone.ts';
 import { usageQueue } from '../src/queues/usage.ts';
-import { ServiceUnavailableError } from '../src/runtime/outage.ts';
 import { CommandFailure } from './command/failure.ts';
+import { printLine } from './command/printLine.ts';
+import { runProgram } from './command/runProgram.ts';
 import { type OpenSystem, withSystem } from './command/withSystem.ts';
-import { DataFolderInUseError } from './start/dataFolder.ts';
 
 const MOST_DRIFTS = 50;
-/** Their messages say what to do; anything else is a defect and keeps its stack. */
-const EXPLAINED = [
-  CommandFailure,
-  DataFolderInUseError,
-  EmbeddedServerError,
-  InvalidEnvironmentError,
-  ServiceUnavailableError,
-  UsageTimeZoneError,
-];
 
 const program = new Command('npm run usage --')
   .description(
@@ -41,13 +30,7 @@ program
   )
   .action(() => withSystem('npm run usage -- rebuild', rebuild));
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!EXPLAINED.some((kind) => error instanceof kind)) throw error;
-  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
-  process.exitCode = 1;
-}
+await runProgram(program, [UsageTimeZoneError]);
 
 async function verify({ environment, connection }: OpenSystem): Promise<void> {
   const timeZone = environment.BUSINESS_TIME_ZONE;
@@ -70,25 +53,27 @@ async function rebuild({ environment, connection, queues, running }: OpenSystem)
   const timeZone = environment.BUSINESS_TIME_ZONE;
   const recount = await rebuildUsage(connection, new BusinessCalendar(timeZone), MOST_DRIFTS);
   report(recount);
-  if (recount.drifted === 0 && !recount.disturbed) print(`Rebuilt for ${timeZone}.`);
-  else print('Not released: something else changed the data. Stop every process and run it again.');
+  if (recount.drifted === 0 && !recount.disturbed) printLine(`Rebuilt for ${timeZone}.`);
+  else printLine('Not released: something else changed the data. Stop every process and run it again.');
 }
 
 function report(recount: Recount): void {
   const { rows, buckets, drifted, drifts, disturbed } = recount;
   if (drifted === 0) {
-    print(`${rows} reports, ${buckets} sums: all exact.`);
+    printLine(`${rows} reports, ${buckets} sums: all exact.`);
     return;
   }
   process.exitCode = 1;
-  for (const drift of drifts) print(driftText(drift));
-  print(
+  for (const drift of drifts) printLine(driftText(drift));
+  printLine(
     `${rows} reports, ${buckets} sums: ${drifted} differ${drifts.length === MOST_DRIFTS ? ' (the first ones are listed)' : ''}.`,
   );
   if (disturbed) {
-    print('Reports were stored meanwhile, which may be the difference. Stop the workers and run it again.');
+    printLine(
+      'Reports were stored meanwhile, which may be the difference. Stop the workers and run it again.',
+    );
   } else {
-    print('Stop all workers and web processes, run `npm run usage -- rebuild`, and start them again.');
+    printLine('Stop all workers and web processes, run `npm run usage -- rebuild`, and start them again.');
   }
 }
 
@@ -101,8 +86,4 @@ function driftText(drift: Drift): string {
     return field.endsWith('_cost') ? formatMicros(value) : String(value);
   };
   return `user ${drift.user_id}, ${drift.unit} from ${start}, ${field}: stored ${text(drift.stored)}, by the reports ${text(drift.recounted)}`;
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

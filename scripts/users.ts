@@ -11,17 +11,16 @@ import {
   UserExistsError,
 } from '../src/models/users.ts';
 import { USER_CHANGE_DELAY_MILLISECONDS } from '../src/producers/usage/userDirectory.ts';
-import { ServiceUnavailableError } from '../src/runtime/outage.ts';
+import { CommandFailure } from './command/failure.ts';
+import { printLine } from './command/printLine.ts';
+import { runProgram } from './command/runProgram.ts';
 import { changeStatus } from './users/changeStatus.ts';
-import { CommandFailure } from './users/failure.ts';
 import { type ImportOptions, importFile } from './users/importFile.ts';
 import { withUsers } from './users/openUsers.ts';
-import { asJson, asTable, printLine } from './users/print.ts';
+import { asJson, asTable } from './users/print.ts';
 
 const DISABLED_STATUS = 0;
 const LARGEST_PAGE = 1_000;
-/** Their messages say what to do; anything else is a defect and keeps its stack. */
-const EXPLAINED = [CommandFailure, NoUserIdLeftError, UserExistsError, ServiceUnavailableError];
 
 const program = new Command('npm run users --')
   .description('The users whose usage is counted.')
@@ -67,15 +66,7 @@ program
   .option('--skip-bad', 'leave bad lines out instead of refusing the file', false)
   .action(importUsersFrom);
 
-// A reader that has seen enough (`| head`) is no failure.
-process.stdout.on('error', () => process.exit(0));
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!EXPLAINED.some((kind) => error instanceof kind)) throw error;
-  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
-  process.exitCode = 1;
-}
+await runProgram(program, [NoUserIdLeftError, UserExistsError]);
 
 interface AddOptions {
   readonly userName: string;

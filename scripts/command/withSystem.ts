@@ -10,8 +10,7 @@ import type { Holder } from '../start/dataFolder.ts';
 import { withEmbeddedDatabases } from './embeddedDatabases.ts';
 import { CommandFailure } from './failure.ts';
 import { findDatabases, notReachable } from './findDatabases.ts';
-
-const CONNECT_LIMIT_MILLISECONDS = 8_000;
+import { CONNECT_LIMIT_MILLISECONDS } from './withMongo.ts';
 
 /** What a command can reach of an installation. */
 export interface OpenSystem {

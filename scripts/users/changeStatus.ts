@@ -1,7 +1,7 @@
 import type { Connection } from 'mongoose';
 import type { User } from '../../src/domain/users/user.ts';
 import { findUsersByName, setUserStatus } from '../../src/models/users.ts';
-import { CommandFailure } from './failure.ts';
+import { CommandFailure } from '../command/failure.ts';
 import { asTable } from './print.ts';
 
 /**

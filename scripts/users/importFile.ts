@@ -2,9 +2,9 @@ import type { Connection } from 'mongoose';
 import type { ImportStep } from '../../src/domain/users/importStep.ts';
 import type { User } from '../../src/domain/users/user.ts';
 import { importUsers, previewImport } from '../../src/models/userImport.ts';
+import { printLine } from '../command/printLine.ts';
 import { ImportReport } from './importReport.ts';
 import { throughOutages } from './openUsers.ts';
-import { printLine } from './print.ts';
 import { readUserFile } from './readUserFile.ts';
 
 const BATCH = 1_000;

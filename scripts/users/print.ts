@@ -20,8 +20,3 @@ export function asTable(users: readonly User[]): string {
     )
     .join('\n');
 }
-
-/** Prints a line; a reader that has gone away (`| head`) ends the command quietly. */
-export function printLine(line: string): void {
-  process.stdout.write(`${line}\n`);
-}

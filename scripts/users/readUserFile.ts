@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { CsvError, parse } from 'csv-parse';
 import { readUserWithId, type User } from '../../src/domain/users/user.ts';
-import { CommandFailure } from './failure.ts';
+import { CommandFailure } from '../command/failure.ts';
 
 /** A line of the file: a user, or why it is none. */
 export type FileLine =

@@ -7,8 +7,8 @@ import { readFields } from '../../src/api/body/readFields.ts';
 import { RequestTimeoutError } from '../../src/api/errors.ts';
 import { listen } from '../../src/api/listen.ts';
 import type { ErrorFamily, Route } from '../../src/api/route.ts';
+import { rawExchange } from '../support/rawExchange.ts';
 import { type ApiServer, startApiServer } from './apiServer.ts';
-import { rawRequest } from './rawRequest.ts';
 
 const LIMIT = 65_536;
 const FORM = 'application/x-www-form-urlencoded';
@@ -116,7 +116,7 @@ describe('bodies', () => {
 
   test('an announced body over the limit is refused before it is sent', async () => {
     const head = `POST /usage-echo HTTP/1.1\r\nHost: x\r\nContent-Type: ${FORM}\r\nContent-Length: 2000000\r\n\r\n`;
-    const answer = await rawRequest(api.port, [head], /"\}/);
+    const answer = await rawExchange(api.url, [head], /"\}/);
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
     expect(answer).toContain('{"status":"error","message":"The body is larger than 65536 bytes"}');
   });
@@ -130,14 +130,14 @@ describe('bodies', () => {
   test('a chunked body is refused as soon as it is over the limit', async () => {
     const head = `POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: ${FORM}\r\nTransfer-Encoding: chunked\r\n\r\n`;
     const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
-    const answer = await rawRequest(api.port, [head, chunk, chunk], /request_id/);
+    const answer = await rawExchange(api.url, [head, chunk, chunk], /request_id/);
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
     expect(answer).toMatch(/connection: close/i);
   });
 
   test('a body longer than announced does not leak into the next request', async () => {
     const head = `POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: ${FORM}\r\nContent-Length: 3\r\n\r\n`;
-    const answer = await rawRequest(api.port, [`${head}a=1&b=2 junk\r\n\r\n`], /400 Bad Request/);
+    const answer = await rawExchange(api.url, [`${head}a=1&b=2 junk\r\n\r\n`], /400 Bad Request/);
     const [first, second] = answer.split('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
     expect(first).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\n\{"a":"1"\}$/s);
     expect(second).toBe('');
@@ -148,7 +148,7 @@ describe('bodies', () => {
 describe('readBody', () => {
   let server: Server;
   let failed: Promise<unknown>;
-  let port: number;
+  let url: string;
   beforeAll(async () => {
     server = createServer();
     failed = new Promise((resolve) => {
@@ -159,7 +159,7 @@ describe('readBody', () => {
         });
       });
     });
-    port = Number(new URL(await listen(server, '127.0.0.1', 0)).port);
+    url = await listen(server, '127.0.0.1', 0);
   });
   afterAll(() => {
     server.closeAllConnections();
@@ -167,7 +167,8 @@ describe('readBody', () => {
   });
 
   test('gives up a client that stops half way, and listens no longer', async () => {
-    await rawRequest(port, ['POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf']);
+    const half = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf';
+    await rawExchange(url, [half], /\r\n\r\n/);
     expect(await failed).toEqual({ error: expect.any(RequestTimeoutError), listeners: 0 });
   });
 });

@@ -1,7 +1,8 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rawExchange } from '../support/rawExchange.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
-import { exactJson, rawExchange, recordIdOf, refusal, sums, UsageApi } from '../support/usageApi.ts';
+import { exactJson, recordIdOf, refusal, sums, UsageApi } from '../support/usageApi.ts';
 import { inParallel } from '../support/usageLoad.ts';
 
 /** The habits of the clients that are in the field, imitated to the byte where bytes matter. */

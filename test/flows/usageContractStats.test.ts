@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rawExchange } from '../support/rawExchange.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
-import { type Answer, exactJson, rawExchange, refusal, sums, UsageApi } from '../support/usageApi.ts';
+import { type Answer, exactJson, refusal, sums, UsageApi } from '../support/usageApi.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 /** `GET /api/tools/stats/{userName}` as the usage contract words it, line by line, in a zone that is not the default. */

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { rawExchange } from '../support/rawExchange.ts';
 import { createTestSystem, type TestSystem } from '../support/testSystem.ts';
-import { type Answer, rawExchange, refusal, sums, UsageApi } from '../support/usageApi.ts';
+import { type Answer, refusal, sums, UsageApi } from '../support/usageApi.ts';
 import { inParallel } from '../support/usageLoad.ts';
 
 /** Bad input on the open endpoints: always a clear 4xx in the contract's shape, and the server goes on. */

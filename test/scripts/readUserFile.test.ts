@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { CommandFailure } from '../../scripts/users/failure.ts';
+import { CommandFailure } from '../../scripts/command/failure.ts';
 import { type FileLine, readUserFile } from '../../scripts/users/readUserFile.ts';
 
 const HEADER = 'userName,user_id,roles,status';

@@ -1,13 +1,18 @@
 import { connect } from 'node:net';
 
-/** What a socket gave back until the server closed it or the wanted text was there. */
-export function rawRequest(
-  port: number,
+/**
+ * Sends bytes and gives back all that came until the server closed the connection or the wanted text was there.
+ *
+ * @param pieces - written one after the other
+ */
+export function rawExchange(
+  url: string,
   pieces: readonly (string | Buffer)[],
-  until: RegExp = /\r\n\r\n/,
+  until: RegExp = /\r\n\r\n.*\}/s,
 ): Promise<string> {
+  const { port, hostname } = new URL(url);
   return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(Number(port), hostname);
     let received = '';
     const finish = () => {
       socket.destroy();
