@@ -39,8 +39,11 @@ export interface Route {
   readonly method: HttpMethod;
   /** Express pattern; a parameter is written `:name`. */
   readonly path: string;
-  /** The scope that the caller needs, checked before the handler runs; `open` needs no credential. */
-  readonly access: 'open' | Scope;
+  /**
+   * The scope that the caller needs, checked before the handler runs; `open` needs no credential, `account` takes
+   * everybody who is logged in, and nobody else.
+   */
+  readonly access: 'open' | 'account' | Scope;
   readonly errors: ErrorFamily;
   /** Browsers of every origin may call it, or those of the configured ones. Preflights are answered. */
   readonly cors?: 'any' | 'configured';
