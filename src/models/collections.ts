@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
 import { prepareAccounts } from './accounts.ts';
 import { prepareCounters } from './counters.ts';
+import { prepareEventOutbox } from './eventOutbox.ts';
 import { prepareUsage } from './usage.ts';
 import { prepareUsageRelayOutbox } from './usageRelay.ts';
 import { prepareUsageRelayLanes } from './usageRelayLanes.ts';
@@ -18,4 +19,5 @@ export async function prepareCollections(connection: Connection): Promise<void> 
   await prepareUsageRelayOutbox(connection);
   await prepareUsageRelayLanes(connection);
   await prepareUsageTimeZone(connection);
+  await prepareEventOutbox(connection);
 }
