@@ -1,7 +1,10 @@
 import type { Connection } from 'mongoose';
+import { preparePasswordLinks } from './accountPasswordLinks.ts';
+import { prepareAccountSessions } from './accountSessions.ts';
 import { prepareAccounts } from './accounts.ts';
 import { prepareCounters } from './counters.ts';
 import { prepareEventOutbox } from './eventOutbox.ts';
+import { prepareRemoteReservations } from './remoteReservations.ts';
 import { prepareUsage } from './usage.ts';
 import { prepareUsageRelayOutbox } from './usageRelay.ts';
 import { prepareUsageRelayLanes } from './usageRelayLanes.ts';
@@ -14,10 +17,13 @@ import { prepareUsers } from './users.ts';
 export async function prepareCollections(connection: Connection): Promise<void> {
   await prepareCounters(connection);
   await prepareAccounts(connection);
+  await prepareAccountSessions(connection);
+  await preparePasswordLinks(connection);
   await prepareUsers(connection);
   await prepareUsage(connection);
   await prepareUsageRelayOutbox(connection);
   await prepareUsageRelayLanes(connection);
   await prepareUsageTimeZone(connection);
+  await prepareRemoteReservations(connection);
   await prepareEventOutbox(connection);
 }

@@ -76,6 +76,16 @@ export const ACCESS_TOKEN_SECONDS: Record<AccountKind, number> = {
   edge: 3_600,
 };
 
+const DAY_SECONDS = 24 * 3_600;
+
+/** Seconds for which a login can be continued without the password; each continuation counts from its own start. */
+export const REFRESH_TOKEN_SECONDS: Record<AccountKind, number> = {
+  person: 30 * DAY_SECONDS,
+  company: 30 * DAY_SECONDS,
+  superadmin: 30 * DAY_SECONDS,
+  edge: DAY_SECONDS,
+};
+
 /** What an account may do, by its kind and, for a person, its roles. */
 export function scopesOf(kind: AccountKind, roles: readonly PersonRole[]): readonly Scope[] {
   if (kind !== 'person') return KIND_SCOPES[kind];
