@@ -3,8 +3,8 @@ import type { ImportStep } from '../../src/domain/users/importStep.ts';
 import type { User } from '../../src/domain/users/user.ts';
 import { importUsers, previewImport } from '../../src/models/userImport.ts';
 import { printLine } from '../command/printLine.ts';
+import { throughOutages } from '../command/throughOutages.ts';
 import { ImportReport } from './importReport.ts';
-import { throughOutages } from './openUsers.ts';
 import { readUserFile } from './readUserFile.ts';
 
 const BATCH = 1_000;
