@@ -13,7 +13,7 @@ export interface LedgerEntry {
   readonly account: LedgerAccount;
   /** Whole credits: positive into the account, negative out of it. */
   readonly amount: number;
-  /** Of a `user:` account: what it has after this movement. */
+  /** Of a `user:` or `held:` account: what it has after this movement. */
   readonly balance_after?: number | undefined;
 }
 
@@ -32,12 +32,15 @@ export const MOVEMENT_KINDS = [
 export type MovementKind = (typeof MOVEMENT_KINDS)[number];
 
 export interface Movement {
-  /** Ascending in the order of the user's movements. */
+  /** Ascending in the order of a user's movements, and in the order of `at`. */
   readonly movement_id: string;
   readonly kind: MovementKind;
   /** Milliseconds since 1970 UTC. */
   readonly at: number;
+  /** They sum to zero. */
   readonly entries: readonly LedgerEntry[];
+  /** After it, of every user that it touched, the paying one first; also where only what is held has changed. */
+  readonly balances: readonly Balance[];
   /** As the contract lists it: `used`, `purchased`, `purchase`, `bonus`, `adjustment`, …; as sent where a client chose it. */
   readonly transaction_type: string;
   readonly app_name: string;
@@ -46,8 +49,19 @@ export interface Movement {
   readonly hold_id?: string | undefined;
   /** The movement that a refund takes back. */
   readonly refunds?: string | undefined;
-  /** When what was added lapses. */
+  /** When what was added lapses; of an `expiry`, when it lapsed. */
   readonly expires_at?: number | undefined;
+  /** The part of what moved that has an end, in credits of the grants they came with. */
+  readonly granted?: readonly GrantPart[] | undefined;
+}
+
+/** Credits of a grant with an end. */
+export interface GrantPart {
+  /** The movement that the credits came with. */
+  readonly movement_id: string;
+  readonly expires_at: number;
+  /** From 1 up. */
+  readonly amount: number;
 }
 
 /** What a client sees of a user's credits. */
@@ -55,10 +69,13 @@ export interface Balance {
   readonly user_id: string;
   readonly available: number;
   readonly held: number;
+  /** How many movements have touched the user. Only grows. */
+  readonly version: number;
 }
 
 /** Status changes of a hold go through `HOLD_TRANSITIONS` (holds.ts) only. */
-export type HoldStatus = 'open' | 'captured' | 'released' | 'expired';
+export const HOLD_STATUSES = ['open', 'captured', 'released', 'expired'] as const;
+export type HoldStatus = (typeof HOLD_STATUSES)[number];
 
 export interface Hold {
   readonly hold_id: string;
@@ -127,7 +144,9 @@ export type LedgerCommand =
       readonly amount: number;
       readonly app_name: string;
       readonly description: string;
-    };
+    }
+  /** Below it a `credits.low` event is due; null for none. */
+  | { readonly kind: 'set-threshold'; readonly user_id: string; readonly threshold: number | null };
 
 export type LedgerRefusal =
   | 'unknown-user'
