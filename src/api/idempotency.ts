@@ -1,12 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { callerId } from '../domain/accounts/caller.ts';
-import type { Once, OnceAnswer, Reply } from '../models/ledger.ts';
+import type { OnceAnswer, OnceKey, Reply } from '../models/idempotency.ts';
 import { answerText } from './answer.ts';
 import { BadRequestError, type HttpError, refusalBody, UnprocessableError } from './errors.ts';
-
-/** What of a `Once` is known from the request alone; the reply depends on what is done. */
-export type RequestedOnce = Omit<Once, 'reply'>;
 
 /** Printable ASCII without the space, which is what `uuid`, ULIDs and the like consist of. */
 const KEY = /^[\x21-\x7e]{1,200}$/;
@@ -19,7 +16,7 @@ const KEY = /^[\x21-\x7e]{1,200}$/;
  * @returns undefined when the request has no key
  * @throws BadRequestError when the key is not 1 to 200 visible ASCII characters
  */
-export function onceOf(request: Request, body: unknown): RequestedOnce | undefined {
+export function onceOf(request: Request, body: unknown): OnceKey | undefined {
   const key = request.headers['idempotency-key'];
   if (key === undefined) return undefined;
   if (typeof key !== 'string' || !KEY.test(key)) {

@@ -171,4 +171,11 @@ export type LedgerOutcome =
       readonly balances: readonly Balance[];
       readonly hold?: Hold | undefined;
     }
-  | { readonly kind: 'refused'; readonly reason: LedgerRefusal };
+  | {
+      readonly kind: 'refused';
+      readonly reason: LedgerRefusal;
+      /** As it is, when it is the hold that stands against it. */
+      readonly hold?: Hold | undefined;
+      /** Of what was refunded before: the movement that did. */
+      readonly refunded_by?: string | undefined;
+    };

@@ -12,6 +12,7 @@ import { findUsersById } from '../../../models/users.ts';
 import { answerJson, answerText } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError, badRequestFrom, NotFoundError } from '../../errors.ts';
+import { nextPage } from '../../nextPage.ts';
 import type { Route } from '../../route.ts';
 import type { UsageRouteDependencies } from './dependencies.ts';
 
@@ -209,10 +210,4 @@ function decodeCursor(cursor: string): SeriesPosition {
   const match = /^(-?\d{1,15}):(\d{1,16})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
   if (!match) throw new BadRequestError('cursor is not one that was given out');
   return { start: Number(match[1]), user_id: Number(match[2]) };
-}
-
-function nextPage(request: Request, cursor: string): string {
-  const address = new URL(request.originalUrl, 'http://placeholder');
-  address.searchParams.set('cursor', cursor);
-  return `${address.pathname}${address.search}`;
 }

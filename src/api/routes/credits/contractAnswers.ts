@@ -1,0 +1,62 @@
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import type { LedgerCommand, LedgerOutcome } from '../../../domain/credits/ledger.ts';
+import type { Ledger, Reply } from '../../../models/ledger.ts';
+import type { Fields } from '../../body/readFields.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
+import type { HttpError } from '../../errors.ts';
+import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
+
+export type Done = Extract<LedgerOutcome, { kind: 'done' }>;
+export type Refused = Extract<LedgerOutcome, { kind: 'refused' }>;
+
+/** A write of the contract to the ledger. */
+export interface ContractWrite {
+  readonly command: LedgerCommand;
+  /** The fields as sent, which an Idempotency-Key stands for. */
+  readonly sent: Fields;
+  readonly show: (done: Done) => object;
+  readonly refuse: (refused: Refused) => HttpError;
+}
+
+/**
+ * Carries out a command and answers the request: once for ever when it has an Idempotency-Key.
+ *
+ * @throws UnprocessableError when the key was used with another request; ServiceUnavailableError when MongoDB is away
+ */
+export async function writeAndAnswer(
+  ledger: Ledger,
+  request: Request,
+  response: Response,
+  { command, sent, show, refuse }: ContractWrite,
+): Promise<void> {
+  const once = onceOf(request, sent);
+  const reply = (outcome: LedgerOutcome): Reply =>
+    outcome.kind === 'done' ? successReply(show(outcome)) : refusalReply(refuse(outcome), request);
+  const answer = once
+    ? ledger.executeOnce(command, { ...once, reply })
+    : ledger.execute(command).then((outcome) => ({ kind: 'first' as const, reply: reply(outcome) }));
+  answerOnce(request, response, await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', answer));
+}
+
+/** Clients look at `success`, hardly ever at the status. */
+export function successReply(members: object): Reply {
+  return { status: 200, body: JSON.stringify(success(members)) };
+}
+
+export function success(members: object): object {
+  return { success: true, ...members };
+}
+
+/** A time as the contract writes it: UTC without saying so, with six digits of a second. */
+export function timestampText(milliseconds = Date.now()): string {
+  return `${new Date(milliseconds).toISOString().slice(0, -1)}000`;
+}
+
+export const Timestamp = z.string().meta({ example: '2026-01-05T07:26:03.764370', description: 'In UTC' });
+
+/** What the paying or receiving user has after a command. */
+export function balanceAfter({ balances: [balance] }: Done): number {
+  if (!balance) throw new Error('A command that was carried out tells the balance');
+  return balance.available;
+}

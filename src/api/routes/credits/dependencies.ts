@@ -1,0 +1,10 @@
+import type { Connection } from 'mongoose';
+import type { Ledger } from '../../../models/ledger.ts';
+import type { LiveBalances } from './liveBalances.ts';
+
+/** What the credits routes work with. */
+export interface CreditsRouteDependencies {
+  readonly ledger: Ledger;
+  readonly connection: Connection;
+  readonly liveBalances: LiveBalances;
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import type { Route } from '../../route.ts';
+import { carryOut, type Done } from './carryOut.ts';
+import {
+  Amount,
+  BalanceView,
+  balanceView,
+  Description,
+  Instant,
+  KeyHeader,
+  MovementView,
+  movementView,
+  UserId,
+  WRITE_REFUSALS,
+} from './creditFields.ts';
+import type { CreditsRouteDependencies } from './dependencies.ts';
+import { readBodyAs } from './readBodyAs.ts';
+
+/** Where credits come from that no app has earned, as the contract calls it. */
+const GIVER = 'system';
+
+const GrantBody = z.strictObject({
+  user_id: UserId,
+  amount: Amount,
+  expires_at: Instant.meta({ description: 'From then on what is left of the grant is gone' }),
+  description: Description.default('Credit grant'),
+  transaction_type: z.string().trim().min(1).max(100).default('bonus'),
+});
+
+const Grant = MovementView.extend({ balance: BalanceView }).meta({ id: 'CreditGrant' });
+
+/** `POST /api/unified/grants`: credits with an end. */
+export function grantRoute({ ledger }: CreditsRouteDependencies): Route {
+  return {
+    method: 'post',
+    path: '/api/unified/grants',
+    access: 'credits:write',
+    errors: 'problem',
+    documentation: {
+      summary: 'Give credits that expire',
+      description: 'What expires soonest is spent first; credits without an end are spent last.',
+      tags: ['Credits'],
+      requestParams: { header: KeyHeader },
+      requestBody: { content: { 'application/json': { schema: GrantBody } } },
+      responses: {
+        201: { description: 'The movement', content: { 'application/json': { schema: Grant } } },
+        ...WRITE_REFUSALS,
+        404: { description: 'No such user' },
+        409: { description: 'The user has too many expiring grants, or would have too many credits' },
+        422: { description: `The end lies in the past; or: ${WRITE_REFUSALS[422].description}` },
+      },
+    },
+    async handle(request, response) {
+      const { sent, fields } = await readBodyAs(GrantBody, request);
+      const expires_at = Date.parse(fields.expires_at);
+      const command = { kind: 'add', ...fields, app_name: GIVER, expires_at } as const;
+      await carryOut(ledger, request, response, { command, body: sent, status: 201, show: grant });
+    },
+  };
+}
+
+function grant({ movements, balances }: Done): object {
+  const [movement] = movements;
+  const [balance] = balances;
+  if (!movement || !balance) throw new Error('A grant has a movement and a balance');
+  return { ...movementView(movement), balance: balanceView(balance) };
+}
