@@ -9,10 +9,12 @@ const LAYERS = {
   // The contracts are data only; what is kept of a job's payload is checked with its own schema.
   'src/models': ['src/models', 'src/queues', 'src/domain', 'src/runtime'],
   'src/platforms': ['src/platforms', 'src/domain', 'src/runtime'],
+  'src/providers': ['src/providers', 'src/models', 'src/platforms', 'src/domain', 'src/runtime'],
   'src/runtime': ['src/runtime'],
   'src/workers': [
     'src/workers',
     'src/producers',
+    'src/providers',
     'src/queues',
     'src/models',
     'src/platforms',
@@ -20,7 +22,15 @@ const LAYERS = {
     'src/runtime',
   ],
   'src/schedules': ['src/schedules', 'src/producers', 'src/queues', 'src/runtime'],
-  'src/api': ['src/api', 'src/producers', 'src/queues', 'src/models', 'src/domain', 'src/runtime'],
+  'src/api': [
+    'src/api',
+    'src/producers',
+    'src/providers',
+    'src/queues',
+    'src/models',
+    'src/domain',
+    'src/runtime',
+  ],
 };
 
 /** Importable from everywhere, except by what is pure. */

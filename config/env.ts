@@ -91,8 +91,17 @@ const environment = z.object({
   CREDITS_AUTO_CREATE: flag('CREDITS_AUTO_CREATE'),
   /** Where the credits of the other domains are kept: here, or on another server that speaks the credits contract. */
   CREDITS_PROVIDER: z.enum(['local', 'remote']).default('local'),
-  CREDITS_REMOTE_URL: z.url({ protocol: /^https?$/ }).optional(),
-  CREDITS_REMOTE_KEY: z.string().min(1).optional(),
+  CREDITS_REMOTE_URL: z
+    .url({ protocol: /^https?$/, error: 'CREDITS_REMOTE_URL is an http:// or https:// address' })
+    .refine(
+      hasNoCredentials,
+      'CREDITS_REMOTE_URL holds a user name or a password; CREDITS_REMOTE_KEY is the credential',
+    )
+    .optional(),
+  CREDITS_REMOTE_KEY: z
+    .string()
+    .regex(/^[\x21-\x7E]+$/, 'CREDITS_REMOTE_KEY goes into a header: visible characters of ASCII only')
+    .optional(),
   /** Browsers' origins that may call the credits and workspace endpoints, separated by commas. */
   CORS_ORIGINS: z
     .string()
@@ -142,12 +151,21 @@ export function readEnvironment(source: Record<string, string | undefined> = pro
     Object.entries(source).filter(([, value]) => value !== undefined && value.trim() !== ''),
   );
   const parsed = environment.safeParse(present);
-  if (!parsed.success) {
-    throw new InvalidEnvironmentError(
-      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
-    );
-  }
+  const issues = parsed.error?.issues ?? [];
+  const problems = [
+    ...issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+    ...missingForRemoteCredits(present),
+  ];
+  if (!parsed.success || problems.length > 0) throw new InvalidEnvironmentError(problems);
   return Object.freeze(parsed.data);
+}
+
+/** Looks at the variables as they were given: the schema's own checks of several fields wait until each field is right. */
+function missingForRemoteCredits(present: Record<string, string | undefined>): string[] {
+  if (present.CREDITS_PROVIDER !== 'remote') return [];
+  return ['CREDITS_REMOTE_URL', 'CREDITS_REMOTE_KEY']
+    .filter((name) => present[name] === undefined)
+    .map((name) => `${name}: is needed with CREDITS_PROVIDER=remote`);
 }
 
 function hasNoCredentials(url: string): boolean {

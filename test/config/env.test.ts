@@ -84,6 +84,8 @@ describe('an unusable environment', () => {
       USAGE_QUEUE_LIMIT: '1.5',
       USAGE_RELAY_URL: 'ftp://example.test',
       USAGE_RELAY_RETRY_DAYS: '31',
+      CREDITS_REMOTE_URL: 'ftp://example.test',
+      CREDITS_REMOTE_KEY: 'two\nlines',
       DRAIN_TIMEOUT_SECONDS: 'soon',
     };
     const error = problemsOf(bad);
@@ -102,6 +104,24 @@ describe('an unusable environment', () => {
     ]);
   });
 
+  test('remote credits need an address and a key; both are named, beside every other problem', () => {
+    expect(problemsOf({ ...STORES, PORT: '-1', CREDITS_PROVIDER: 'remote' }).problems).toEqual([
+      expect.stringMatching(/^PORT: /),
+      'CREDITS_REMOTE_URL: is needed with CREDITS_PROVIDER=remote',
+      'CREDITS_REMOTE_KEY: is needed with CREDITS_PROVIDER=remote',
+    ]);
+    const half = {
+      ...STORES,
+      CREDITS_PROVIDER: 'remote',
+      CREDITS_REMOTE_URL: 'https://credits.example.test',
+    };
+    expect(problemsOf(half).problems).toEqual(['CREDITS_REMOTE_KEY: is needed with CREDITS_PROVIDER=remote']);
+    expect(readEnvironment({ ...half, CREDITS_REMOTE_KEY: 'k' })).toMatchObject({
+      CREDITS_PROVIDER: 'remote',
+    });
+    expect(readEnvironment(STORES).CREDITS_PROVIDER).toBe('local');
+  });
+
   test.each([
     ['PORT', 'http'],
     ['PORT', '80.5'],
@@ -114,6 +134,9 @@ describe('an unusable environment', () => {
     ['BUSINESS_TIME_ZONE', 'UTC+7'],
     ['USAGE_RELAY_URL', 'nonsense'],
     ['USAGE_RELAY_URL', 'https://user:password@example.test/api/tools/update'],
+    ['CREDITS_PROVIDER', 'elsewhere'],
+    ['CREDITS_REMOTE_URL', 'https://user:password@example.test'],
+    ['CREDITS_REMOTE_KEY', 'schlüssel'],
   ] satisfies [keyof Environment, string][])('%s cannot be %j', (name, value) => {
     expect(problemsOf({ ...STORES, [name]: value }).problems).toEqual([
       expect.stringMatching(new RegExp(`^${name}: `)),
@@ -132,6 +155,8 @@ describe('an unusable environment', () => {
       BUSINESS_TIME_ZONE: marker,
       REDIS_PREFIX: `${marker}:`,
       USAGE_RELAY_URL: `ftp://user:${marker}@example.test`,
+      CREDITS_REMOTE_URL: `ftp://user:${marker}@example.test`,
+      CREDITS_REMOTE_KEY: `${marker} `,
     });
     expect(error.message).not.toContain(marker);
     expect(JSON.stringify(error.problems)).not.toContain(marker);
