@@ -25,6 +25,7 @@ export function balanceAtRoute(dependencies: CreditsRouteDependencies): Route {
     path: '/api/unified/balance',
     access: 'credits:read',
     errors: 'problem',
+    cors: 'configured',
     documentation: {
       summary: 'Balance of a user at a moment',
       description: 'The sum of all entries up to then; 0 before the user existed.',

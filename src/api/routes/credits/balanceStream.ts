@@ -22,6 +22,7 @@ export function balanceStreamRoute(dependencies: CreditsRouteDependencies): Rout
     path: '/api/unified/balance/stream',
     access: 'credits:read',
     errors: 'problem',
+    cors: 'configured',
     documentation: {
       summary: 'Live balance by server-sent events',
       description:

@@ -30,6 +30,7 @@ export function balancesRoute(dependencies: CreditsRouteDependencies): Route {
     path: '/api/unified/balances',
     access: 'credits:read',
     errors: 'problem',
+    cors: 'configured',
     documentation: {
       summary: 'Balances of several users in one snapshot',
       description:

@@ -36,6 +36,7 @@ export function grantRoute({ ledger }: CreditsRouteDependencies): Route {
     path: '/api/unified/grants',
     access: 'credits:write',
     errors: 'problem',
+    cors: 'configured',
     documentation: {
       summary: 'Give credits that expire',
       description: 'What expires soonest is spent first; credits without an end are spent last.',

@@ -85,6 +85,7 @@ export function holdRoutes(dependencies: CreditsRouteDependencies): readonly Rou
       path: '/api/unified/holds',
       access: 'credits:write',
       errors: 'problem',
+      cors: 'configured',
       documentation: {
         summary: 'Set credits aside',
         description:
@@ -112,6 +113,7 @@ export function holdRoutes(dependencies: CreditsRouteDependencies): readonly Rou
       path: '/api/unified/holds',
       access: 'credits:read',
       errors: 'problem',
+      cors: 'configured',
       documentation: {
         summary: 'Holds of a user, newest first',
         tags: ['Credits'],
@@ -129,6 +131,7 @@ export function holdRoutes(dependencies: CreditsRouteDependencies): readonly Rou
       path: '/api/unified/holds/:hold_id',
       access: 'credits:read',
       errors: 'problem',
+      cors: 'configured',
       documentation: {
         summary: 'One hold',
         tags: ['Credits'],
@@ -150,6 +153,7 @@ export function holdRoutes(dependencies: CreditsRouteDependencies): readonly Rou
       path: '/api/unified/holds/:hold_id/capture',
       access: 'credits:write',
       errors: 'problem',
+      cors: 'configured',
       documentation: {
         summary: 'Spend what was set aside, in part or whole',
         tags: ['Credits'],
@@ -174,6 +178,7 @@ export function holdRoutes(dependencies: CreditsRouteDependencies): readonly Rou
       path: '/api/unified/holds/:hold_id/release',
       access: 'credits:write',
       errors: 'problem',
+      cors: 'configured',
       documentation: {
         summary: 'Give back what was set aside',
         tags: ['Credits'],

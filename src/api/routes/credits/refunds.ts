@@ -31,6 +31,7 @@ export function refundRoute({ ledger }: CreditsRouteDependencies): Route {
     path: '/api/unified/refunds',
     access: 'credits:write',
     errors: 'problem',
+    cors: 'configured',
     documentation: {
       summary: 'Give a deduction or a capture back',
       description:

@@ -50,6 +50,7 @@ export function statementRoute(dependencies: CreditsRouteDependencies): Route {
     path: '/api/unified/statement',
     access: 'credits:read',
     errors: 'problem',
+    cors: 'configured',
     documentation: {
       summary: 'All movements of a user, with their entries and the balance after each',
       description:

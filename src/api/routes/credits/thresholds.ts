@@ -32,6 +32,7 @@ export function thresholdRoutes({ ledger, connection }: CreditsRouteDependencies
       path: '/api/unified/thresholds/:user_id',
       access: 'credits:write',
       errors: 'problem',
+      cors: 'configured',
       documentation: {
         summary: 'Set the threshold of a user',
         description:
@@ -55,6 +56,7 @@ export function thresholdRoutes({ ledger, connection }: CreditsRouteDependencies
       path: '/api/unified/thresholds/:user_id',
       access: 'credits:read',
       errors: 'problem',
+      cors: 'configured',
       documentation: {
         summary: 'The threshold of a user',
         tags: ['Credits'],

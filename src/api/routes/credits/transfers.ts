@@ -33,6 +33,7 @@ export function transferRoute({ ledger }: CreditsRouteDependencies): Route {
     path: '/api/unified/transfers',
     access: 'credits:write',
     errors: 'problem',
+    cors: 'configured',
     documentation: {
       summary: 'Move credits from one user to another',
       tags: ['Credits'],
