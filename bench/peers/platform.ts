@@ -1,4 +1,5 @@
 import { readEnvironment } from '../../config/env.ts';
+import { AuditTrail } from '../../src/api/audit/auditTrail.ts';
 import { listen } from '../../src/api/listen.ts';
 import type { Route } from '../../src/api/route.ts';
 import { createServer } from '../../src/api/server.ts';
@@ -18,9 +19,11 @@ export async function servePlatform(route: Route): Promise<void> {
   const redis = connectRedis(environment.REDIS_URL, 'producer', logger);
   const mongo = connectMongo(environment.MONGODB_URL, 'web', logger);
   const queues = openQueues(redis, environment.REDIS_PREFIX);
-  const server = createServer({ environment, logger, redis, mongo, queues, exampleSeller: 'demo.seller' }, [
-    route,
-  ]);
+  const audit = new AuditTrail(mongo, logger);
+  const server = createServer(
+    { environment, logger, redis, mongo, queues, audit, exampleSeller: 'demo.seller' },
+    [route],
+  );
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, []);
   await listen(server, environment.HOST, environment.PORT);
 }

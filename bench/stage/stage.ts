@@ -115,6 +115,8 @@ async function connect(
       REDIS_PREFIX,
       ADMIN_API_KEY: adminApiKey,
       LOG_LEVEL: 'info',
+      // What is measured is the server, not its limit.
+      RATE_LIMIT_EVENTS_PER_MINUTE: '1000000000000',
     },
     profileFolder: options.profileFolder,
     strike() {

@@ -23,7 +23,7 @@ export function answerBytes(response: Response, status: number, contentType: str
 /** The headers that every answer has. All of them in one object: setting each by itself costs a third of a request. */
 export function headersOf(response: Response, contentType: string, bytes: number): OutgoingHttpHeaders {
   const { requestId, route } = response.req.context;
-  if (route?.cors) {
+  if (route?.cors === 'any') {
     return {
       'Content-Type': contentType,
       'Content-Length': bytes,

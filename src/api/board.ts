@@ -2,7 +2,7 @@ import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
 import type { Express, Request, RequestHandler } from 'express';
-import { sameSecret } from './auth.ts';
+import { sameSecret } from './access/sameSecret.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { ForbiddenError, NotFoundError, UnauthorizedError } from './errors.ts';
 import { setPageHeaders } from './pageHeaders.ts';

@@ -3,6 +3,7 @@ import type { Connection } from 'mongoose';
 import type { Environment } from '../../config/env.ts';
 import type { OpenQueues } from '../producers/queues.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { AuditTrail } from './audit/auditTrail.ts';
 
 /** What the routes work with. */
 export interface ApiDependencies {
@@ -11,6 +12,7 @@ export interface ApiDependencies {
   readonly redis: Redis;
   readonly mongo: Connection;
   readonly queues: OpenQueues;
+  readonly audit: AuditTrail;
   /** A seller that the example lines may name. */
   readonly exampleSeller: string;
 }

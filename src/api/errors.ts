@@ -113,6 +113,21 @@ export class UnprocessableError extends HttpError {
   readonly status = 422;
 }
 
+export class TooManyRequestsError extends HttpError {
+  override name = 'TooManyRequestsError';
+  readonly status = 429;
+  readonly #retryAfterSeconds: number;
+
+  constructor(message: string, retryAfterSeconds: number) {
+    super(message);
+    this.#retryAfterSeconds = retryAfterSeconds;
+  }
+
+  override get headers(): Readonly<Record<string, string>> {
+    return { 'Retry-After': String(this.#retryAfterSeconds) };
+  }
+}
+
 /** What is sent for an error, before it is put into a family's shape. */
 interface Refusal {
   readonly status: number;

@@ -14,7 +14,13 @@ import { connectRedis } from '../runtime/redis.ts';
 import { shutdownOnSignals } from '../runtime/shutdown.ts';
 import { untilStoresAnswer } from '../runtime/untilStoresAnswer.ts';
 import { whenReachable } from '../runtime/whenReachable.ts';
+import { AuditTrail } from './audit/auditTrail.ts';
+import { ensureFirstSuperadmin } from './firstSuperadmin.ts';
+import { EventLimit } from './limits/eventLimit.ts';
 import { closeServer, listen, PortInUseError } from './listen.ts';
+import { accountRoutes } from './routes/accounts.ts';
+import { authDependencies } from './routes/auth/dependencies.ts';
+import { authRoutes } from './routes/auth.ts';
 import type { UsageRouteDependencies } from './routes/usage/dependencies.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { createServer } from './server.ts';
@@ -28,15 +34,22 @@ async function main(environment: Environment): Promise<void> {
   const redis = connectRedis(environment.REDIS_URL, 'producer', logger);
   const mongo = connectMongo(environment.MONGODB_URL, 'web', logger);
   const queues = openQueues(redis, environment.REDIS_PREFIX);
+  const audit = new AuditTrail(mongo, logger);
 
+  const auth = authDependencies(environment, redis, mongo);
   const server = createServer(
-    { environment, logger, redis, mongo, queues, exampleSeller: 'demo.seller' },
-    usageRoutes(usageDependencies(environment, redis, mongo, queues)),
+    { environment, logger, redis, mongo, queues, audit, exampleSeller: 'demo.seller' },
+    [
+      ...accountRoutes(auth),
+      ...authRoutes(auth),
+      ...usageRoutes(usageDependencies(environment, redis, mongo, queues)),
+    ],
   );
   const stopping = new AbortController();
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
     { name: 'start', run: () => stopping.abort() },
     { name: 'http server', run: () => closeServer(server) },
+    { name: 'audit log', run: () => audit.settle() },
     { name: 'queues', run: () => queues.close() },
     { name: 'redis', run: () => redis.disconnect() },
     { name: 'mongodb', run: () => mongo.close() },
@@ -48,7 +61,10 @@ async function main(environment: Environment): Promise<void> {
   try {
     await whenReachable(
       () => untilStoresAnswer(redis, mongo, stopping.signal),
-      () => requireUsageTimeZone(mongo, environment.BUSINESS_TIME_ZONE),
+      async () => {
+        await requireUsageTimeZone(mongo, environment.BUSINESS_TIME_ZONE);
+        await ensureFirstSuperadmin(mongo, auth.passwords, environment, logger);
+      },
     );
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
@@ -72,6 +88,8 @@ function usageDependencies(
     queue,
     connection,
     calendar,
+    eventLimit: new EventLimit(redis, environment),
+    contractAccess: environment.USAGE_ACCESS,
   };
 }
 

@@ -1,27 +1,32 @@
 import cors, { type CorsOptions } from 'cors';
 import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express';
-import type { AccessCheck } from './auth.ts';
+import type { AccessCheck } from './access/accessCheck.ts';
+import type { AuditTrail } from './audit/auditTrail.ts';
+import { allowConfiguredOrigin, CORS_HEADERS } from './configuredOrigins.ts';
 import { answerError, MethodNotAllowedError, NotFoundError } from './errors.ts';
+import type { RequestLimit, RequestLimits } from './limits/requestLimits.ts';
 import type { Route } from './route.ts';
 
-const OPEN_CORS: CorsOptions = {
-  origin: '*',
-  allowedHeaders: ['Content-Type', 'Idempotency-Key', 'X-Request-Id'],
-  exposedHeaders: ['X-Request-Id', 'Retry-After'],
-  maxAge: 86_400,
-};
+/** What stands before every handler. */
+export interface Gate {
+  readonly checkAccess: AccessCheck;
+  readonly limits: RequestLimits;
+  readonly audit: AuditTrail;
+  /** Browsers' origins that may call the routes with `cors: 'configured'`. */
+  readonly origins: readonly string[];
+}
 
 /**
  * Mounts the routes in their order, and behind them the answers for what no route takes: 405 with `Allow` for a path
  * that is known with another method, 404 for an unknown one, and every error in the family of its route.
  */
-export function mountRoutes(app: Express, routes: readonly Route[], checkAccess: AccessCheck): void {
+export function mountRoutes(app: Express, routes: readonly Route[], gate: Gate): void {
   for (const [path, ofPath] of groupByPath(routes)) {
     const methods = ofPath.map((route) => route.method.toUpperCase());
     const mounted = app.route(path);
-    for (const route of ofPath) mounted[route.method](handlerOf(route, checkAccess));
-    if (ofPath.some((route) => route.cors))
-      mounted.options(identify(ofPath), cors({ ...OPEN_CORS, methods }));
+    for (const route of ofPath) mounted[route.method](handlerOf(route, gate));
+    const preflight = preflightOf(ofPath, methods, gate.origins);
+    if (preflight) mounted.options(identify(ofPath), cors(preflight));
     const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
     mounted.all(identify(ofPath), refuseMethod(allow));
   }
@@ -43,25 +48,65 @@ function groupByPath(routes: readonly Route[]): ReadonlyMap<string, readonly Rou
   return Map.groupBy(routes, (route) => route.path);
 }
 
-function handlerOf(route: Route, checkAccess: AccessCheck): RequestHandler {
+type Handle = Route['handle'];
+
+function handlerOf(route: Route, gate: Gate): RequestHandler {
+  const handle = behindOrigins(route, gate, behindAudit(route, gate, behindAccess(route, gate)));
   return (request, response, next) => {
     request.context.route = route;
-    const answered =
-      route.access === 'open'
-        ? route.handle(request, response)
-        : handleForCaller(route, checkAccess, request, response);
+    const answered = handle(request, response);
     if (answered) answered.catch(next);
   };
 }
 
-async function handleForCaller(
+/** An open route without a limit gets nothing put before it: it must not cost anything. */
+function behindAccess(route: Route, { checkAccess, limits }: Gate): Handle {
+  const { access } = route;
+  const limit = limits.ofRoute(route);
+  if (access === 'open')
+    return limit ? (request, response) => limited(limit, route, request, response) : route.handle;
+  return async (request, response) => {
+    request.context.caller = await checkAccess(request, route, access);
+    await limit?.(request, response);
+    await route.handle(request, response);
+  };
+}
+
+async function limited(
+  limit: RequestLimit,
   route: Route,
-  checkAccess: AccessCheck,
   request: Request,
   response: Response,
 ): Promise<void> {
-  request.context.caller = await checkAccess(request, route);
+  await limit(request, response);
   await route.handle(request, response);
+}
+
+function behindAudit({ audit: action }: Route, { audit }: Gate, handle: Handle): Handle {
+  if (action === undefined) return handle;
+  return (request, response) => {
+    audit.follow(request, response, action);
+    return handle(request, response);
+  };
+}
+
+function behindOrigins(route: Route, { origins }: Gate, handle: Handle): Handle {
+  if (route.cors !== 'configured') return handle;
+  return (request, response) => {
+    allowConfiguredOrigin(request, response, origins);
+    return handle(request, response);
+  };
+}
+
+/** Nothing for a path that no browser's page may call. */
+function preflightOf(
+  ofPath: readonly Route[],
+  methods: readonly string[],
+  origins: readonly string[],
+): CorsOptions | undefined {
+  const isAny = ofPath.some((route) => route.cors === 'any');
+  if (!isAny && !ofPath.some((route) => route.cors === 'configured')) return undefined;
+  return { ...CORS_HEADERS, origin: isAny ? '*' : [...origins], methods: [...methods], maxAge: 86_400 };
 }
 
 function refuseMethod(allow: string): RequestHandler {

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
+import {
+  createDocument,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+  type ZodOpenApiResponseObject,
+} from 'zod-openapi';
+import { DENIAL_STATUSES } from './access/refusals.ts';
 import type { ErrorFamily, Route } from './route.ts';
 
 const ProblemDetails = z
@@ -66,8 +72,23 @@ export function createOpenApiDocument(
     paths,
     components: {
       securitySchemes: {
-        operatorBearer: { type: 'http', scheme: 'bearer', description: "The operator's key" },
-        operatorKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: "The operator's key" },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description: "An access token, an API key or the operator's key",
+        },
+        key: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'X-API-Key',
+          description: "An API key or the operator's key",
+        },
+        keyInQuery: {
+          type: 'apiKey',
+          in: 'query',
+          name: 'api_key',
+          description: 'The same, for clients that cannot send a header',
+        },
       },
     },
   });
@@ -80,14 +101,43 @@ function operationOf(route: Route): ZodOpenApiOperationObject | undefined {
     ...documented,
     tags: [...tags],
     operationId: operationIdOf(route),
-    security: route.access === 'open' ? [] : [{ operatorBearer: [] }, { operatorKey: [] }],
+    security: securityOf(route),
     responses: {
-      ...(route.access === 'open'
-        ? {}
-        : { 401: { description: 'Without the right credential', content: REFUSAL_CONTENT[route.errors] } }),
+      ...denialsOf(route),
+      ...(route.limit === 'none' ? {} : { 429: tooMany(route) }),
       ...responses,
       default: { description: 'Any other refusal', content: REFUSAL_CONTENT[route.errors] },
     },
+  };
+}
+
+/** Any of them is enough. The names in the lists are the scopes that it has to hold. */
+function securityOf(route: Route): NonNullable<ZodOpenApiOperationObject['security']> {
+  if (route.access === 'open') return [];
+  if (route.access === 'account') return [{ bearer: [] }];
+  const schemes = [{ bearer: [route.access] }, { key: [route.access] }];
+  return route.errors === 'credits' ? [...schemes, { keyInQuery: [route.access] }] : schemes;
+}
+
+function denialsOf(route: Route): ZodOpenApiOperationObject['responses'] {
+  if (route.access === 'open') return {};
+  const content = REFUSAL_CONTENT[route.errors];
+  const descriptions = {
+    401: 'Without a credential that is good',
+    403:
+      route.access === 'account'
+        ? 'The credential is not the access token of an account'
+        : `The credential does not hold the scope ${route.access}`,
+  };
+  return Object.fromEntries(
+    DENIAL_STATUSES[route.errors].map((status) => [status, { description: descriptions[status], content }]),
+  );
+}
+
+function tooMany(route: Route): ZodOpenApiResponseObject {
+  return {
+    description: 'More than the limit allows; see Retry-After',
+    content: REFUSAL_CONTENT[route.errors],
   };
 }
 

@@ -18,6 +18,8 @@ export class RequestContext {
   caller: Caller | undefined = undefined;
   /** Fields that the handler adds to the request's log line. Never a secret. */
   logFields: LogFields | undefined = undefined;
+  /** What only the handler knows of the entry that an audited route gets in the audit log. */
+  audit: AuditDetails | undefined = undefined;
   readonly #processLogger: Logger;
   #logger: Logger | undefined;
 
@@ -32,6 +34,13 @@ export class RequestContext {
     this.#logger ??= this.#processLogger.child({ request_id: this.requestId });
     return this.#logger;
   }
+}
+
+export interface AuditDetails {
+  /** On an open route: who it was, in the form of `callerId`. Without it an open route writes no entry. */
+  readonly who?: string;
+  /** What it was done to; by default the parameters of the path. Never a secret. */
+  readonly target?: string;
 }
 
 export type LogFields = Readonly<Record<string, string | number | boolean>>;

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import type { ZodOpenApiOperationObject } from 'zod-openapi';
 import type { Scope } from '../domain/accounts/scopes.ts';
+import type { AuditAction } from '../domain/audit/entry.ts';
 
 export type HttpMethod = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
@@ -45,6 +46,13 @@ export interface Route {
    */
   readonly access: 'open' | 'account' | Scope;
   readonly errors: ErrorFamily;
+  /**
+   * By default each request counts against its caller's limit. `by-events`: the handler counts what the request holds;
+   * `none`: for supervisors and pages.
+   */
+  readonly limit?: 'by-events' | 'none';
+  /** Its requests are written into the audit log under this name. */
+  readonly audit?: AuditAction;
   /** Browsers of every origin may call it, or those of the configured ones. Preflights are answered. */
   readonly cors?: 'any' | 'configured';
   /** Left out of the OpenAPI document when absent: pages and their files. */

@@ -2,13 +2,16 @@ import type { Server } from 'node:http';
 import express from 'express';
 import { HttpMetrics } from '../runtime/httpMetrics.ts';
 import { createRegistry, observeQueues } from '../runtime/metrics.ts';
-import { createAccessCheck } from './auth.ts';
+import { createAccessCheck } from './access/accessCheck.ts';
 import { mountBoard } from './board.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createHttpServer } from './httpServer.ts';
+import { RequestLimits } from './limits/requestLimits.ts';
 import { mountRefusals, mountRoutes } from './mountRoutes.ts';
 import { observeRequests } from './observeRequests.ts';
 import type { Route } from './route.ts';
+import { apiKeyRoutes } from './routes/apiKeys.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { homeRoutes } from './routes/home.ts';
@@ -22,7 +25,7 @@ import { SystemStatus } from './systemStatus.ts';
  * @param domainRoutes - the endpoints of the domains, matched before the platform's own
  */
 export function createServer(dependencies: ApiDependencies, domainRoutes: readonly Route[]): Server {
-  const { environment, logger, queues } = dependencies;
+  const { environment, logger, redis, mongo, queues, audit } = dependencies;
   const status = new SystemStatus(dependencies);
   const registry = createRegistry();
   observeQueues(registry, () => status.queues());
@@ -31,6 +34,8 @@ export function createServer(dependencies: ApiDependencies, domainRoutes: readon
     ...healthRoutes(status),
     ...jobRoutes(queues),
     ...metricsRoutes(registry),
+    ...apiKeyRoutes(mongo),
+    ...auditRoutes(mongo),
     ...docsRoutes(() => routes),
     ...homeRoutes(status, dependencies.exampleSeller, () => routes),
   ];
@@ -41,7 +46,12 @@ export function createServer(dependencies: ApiDependencies, domainRoutes: readon
     .disable('x-powered-by')
     .set('query parser', 'simple')
     .set('trust proxy', environment.TRUSTED_PROXIES);
-  mountRoutes(app, routes, createAccessCheck(environment.ADMIN_API_KEY));
+  mountRoutes(app, routes, {
+    checkAccess: createAccessCheck(dependencies),
+    limits: new RequestLimits(redis, environment),
+    audit,
+    origins: environment.CORS_ORIGINS,
+  });
   mountBoard(app, dependencies);
   mountRefusals(app, routes);
 

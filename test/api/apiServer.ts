@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import { readEnvironment } from '../../config/env.ts';
+import { AuditTrail } from '../../src/api/audit/auditTrail.ts';
 import { closeServer, listen } from '../../src/api/listen.ts';
 import type { Route } from '../../src/api/route.ts';
 import { createServer } from '../../src/api/server.ts';
@@ -28,6 +29,8 @@ export interface ApiServerOptions {
   readonly redisUrl?: string;
   /** @defaultValue the MongoDB of the run */
   readonly mongoUrl?: string;
+  /** More variables. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** @defaultValue true */
   readonly withBoard?: boolean;
 }
@@ -43,6 +46,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     MONGODB_URL: mongoUrl.toString(),
     REDIS_PREFIX: prefix,
     ADMIN_API_KEY: adminKey,
+    ...options.environment,
     ...(options.withBoard === false
       ? {}
       : { BOARD_USERNAME: board.username, BOARD_PASSWORD: board.password }),
@@ -53,7 +57,15 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   await Promise.all([once(redis, 'ready'), once(mongo, 'connected')]);
   const queues = openQueues(redis, prefix);
   const server = createServer(
-    { environment, logger, redis, mongo, queues, exampleSeller: 'demo.seller' },
+    {
+      environment,
+      logger,
+      redis,
+      mongo,
+      queues,
+      audit: new AuditTrail(mongo, logger),
+      exampleSeller: 'demo.seller',
+    },
     options.routes ?? [],
   );
   const url = await listen(server, '127.0.0.1', 0);

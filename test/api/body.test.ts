@@ -19,6 +19,8 @@ function echo(path: string, errors: ErrorFamily): Route {
     path,
     access: 'open',
     errors,
+    // Nothing is asked before the body is read.
+    limit: 'none',
     async handle(request, response) {
       answerJson(response, 200, await readFields(request, LIMIT));
     },

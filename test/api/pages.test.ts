@@ -35,8 +35,8 @@ test('the OpenAPI document is valid and says who may call what', async () => {
   const document = JSON.parse(text);
   expect(document.paths['/healthz'].get.security).toEqual([]);
   expect(document.paths['/api/jobs/{queue}/{id}'].get.security).toEqual([
-    { operatorBearer: [] },
-    { operatorKey: [] },
+    { bearer: ['operations'] },
+    { key: ['operations'] },
   ]);
 });
 

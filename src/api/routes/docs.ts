@@ -50,6 +50,7 @@ export function docsRoutes(allRoutes: () => readonly Route[]): readonly Route[] 
       path: '/openapi.json',
       access: 'open',
       errors: 'problem',
+      limit: 'none',
       documentation: {
         summary: 'This document',
         tags: ['Documentation'],
@@ -66,6 +67,7 @@ export function docsRoutes(allRoutes: () => readonly Route[]): readonly Route[] 
       path: '/docs',
       access: 'open',
       errors: 'problem',
+      limit: 'none',
       handle(request, response) {
         setPageHeaders(request, response);
         answerText(response, 200, 'text/html; charset=utf-8', PAGE);
@@ -76,6 +78,7 @@ export function docsRoutes(allRoutes: () => readonly Route[]): readonly Route[] 
       path: '/docs/start.js',
       access: 'open',
       errors: 'problem',
+      limit: 'none',
       handle(_request, response) {
         response.setHeader('Cache-Control', ONE_HOUR);
         answerText(response, 200, 'text/javascript; charset=utf-8', START_SCRIPT);
@@ -86,6 +89,7 @@ export function docsRoutes(allRoutes: () => readonly Route[]): readonly Route[] 
       path: '/docs/:file',
       access: 'open',
       errors: 'problem',
+      limit: 'none',
       handle(request, response) {
         const file = String(request.params.file);
         const contentType = FILES.get(file);

@@ -22,6 +22,7 @@ export function healthRoutes(status: SystemStatus): readonly Route[] {
       path: '/healthz',
       access: 'open',
       errors: 'problem',
+      limit: 'none',
       documentation: {
         summary: 'Does the process live?',
         tags: ['Health'],
@@ -40,6 +41,7 @@ export function healthRoutes(status: SystemStatus): readonly Route[] {
       path: '/readyz',
       access: 'open',
       errors: 'problem',
+      limit: 'none',
       documentation: {
         summary: 'Can it serve, and do the queues move?',
         description:

@@ -21,6 +21,7 @@ export function homeRoutes(
       path: '/',
       access: 'open',
       errors: 'problem',
+      limit: 'none',
       async handle(request, response) {
         const [checks, queues] = await Promise.all([status.checks(), status.queues().catch(() => undefined)]);
         const values = { baseUrl: baseUrlOf(request), sellerName };

@@ -7,7 +7,13 @@ export type Caller =
   | { readonly kind: 'operator' }
   /** Holds the shared key of the credits contract from the environment. */
   | { readonly kind: 'shared-key' }
-  | { readonly kind: 'api-key'; readonly key_id: string; readonly scopes: readonly Scope[] }
+  | {
+      readonly kind: 'api-key';
+      readonly key_id: string;
+      readonly scopes: readonly Scope[];
+      /** The key's own limit, which stands in place of the configured ones. */
+      readonly rate_limit_per_minute: number | null;
+    }
   | {
       readonly kind: 'account';
       readonly account_id: string;

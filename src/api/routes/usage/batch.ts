@@ -48,6 +48,7 @@ export function batchRoute(dependencies: UsageRouteDependencies): Route {
     path: '/api/tools/update/batch',
     access: 'usage:write',
     errors: 'problem',
+    limit: 'by-events',
     documentation: {
       summary: 'Report up to 10,000 events at once',
       description:
@@ -79,6 +80,7 @@ async function batch(
 ): Promise<void> {
   const batchKey = batchKeyOf(request);
   const events = await readEvents(request, BODY_LIMIT_BYTES, MOST_EVENTS);
+  await dependencies.eventLimit.charge(request, response, events.length);
   const { requestId } = request.context;
   const queueBefore = performance.now() + QUEUE_MILLISECONDS;
   const submissions = await withinDeadline(

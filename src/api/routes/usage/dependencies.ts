@@ -4,6 +4,7 @@ import type { BusinessCalendar } from '../../../domain/time/businessCalendar.ts'
 import type { UsagePending } from '../../../models/usagePending.ts';
 import type { UsageRecorder } from '../../../producers/usage/recordUsage.ts';
 import type { UserDirectory } from '../../../producers/usage/userDirectory.ts';
+import type { EventLimit } from '../../limits/eventLimit.ts';
 
 /** What the usage routes work with. */
 export interface UsageRouteDependencies {
@@ -13,4 +14,7 @@ export interface UsageRouteDependencies {
   readonly queue: Queue;
   readonly connection: Connection;
   readonly calendar: BusinessCalendar;
+  readonly eventLimit: EventLimit;
+  /** Whether the contract's endpoints are open, as it says, or need a credential. */
+  readonly contractAccess: 'open' | 'closed';
 }

@@ -55,6 +55,7 @@ export function recordRoutes(dependencies: UsageRouteDependencies): readonly Rou
       path: '/api/tools/records/:record_id/void',
       access: 'usage:write',
       errors: 'problem',
+      audit: 'usage-record.void',
       documentation: {
         summary: 'Take a wrong report back',
         description:

@@ -39,7 +39,7 @@ export function statsRoute(dependencies: UsageRouteDependencies): Route {
   return {
     method: 'get',
     path: '/api/tools/stats/:userName',
-    access: 'open',
+    access: dependencies.contractAccess === 'open' ? 'open' : 'usage:read',
     errors: 'usage',
     cors: 'any',
     documentation: {

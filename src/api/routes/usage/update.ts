@@ -39,7 +39,7 @@ export function updateRoute(dependencies: UsageRouteDependencies): Route {
   return {
     method: 'post',
     path: '/api/tools/update',
-    access: 'open',
+    access: dependencies.contractAccess === 'open' ? 'open' : 'usage:report',
     errors: 'usage',
     cors: 'any',
     documentation: {

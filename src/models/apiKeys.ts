@@ -1,0 +1,183 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { type Connection, type InferSchemaType, Schema } from 'mongoose';
+import {
+  API_KEY_STATUSES,
+  type ApiKey,
+  type ApiKeyStatus,
+  NEXT_API_KEY_STATUSES,
+  type NewApiKey,
+  writeApiKey,
+} from '../domain/accounts/apiKey.ts';
+import { SCOPES } from '../domain/accounts/scopes.ts';
+import { usable } from '../runtime/mongo.ts';
+import { createMissing } from './createMissing.ts';
+
+const ID_BYTES = 8;
+const SECRET_BYTES = 32;
+
+const apiKeySchema = new Schema(
+  {
+    /** The public id. */
+    _id: { type: String, required: true },
+    name: { type: String, required: true },
+    scopes: { type: [{ type: String, enum: SCOPES, required: true }], required: true },
+    status: { type: String, enum: API_KEY_STATUSES, required: true },
+    hash: { type: String, required: true },
+    previous: new Schema(
+      { hash: { type: String, required: true }, until: { type: Date, required: true } },
+      { _id: false },
+    ),
+    expires_at: Date,
+    rate_limit_per_minute: Number,
+    created_by: { type: String, required: true },
+    created_at: { type: Date, required: true },
+    rotated_at: Date,
+    revoked_at: Date,
+    last_used_at: Date,
+  },
+  { collection: 'api_keys', versionKey: false, strict: 'throw' },
+);
+apiKeySchema.index({ created_at: -1, _id: -1 });
+
+type StoredApiKey = InferSchemaType<typeof apiKeySchema>;
+
+/** A key of which nothing else than its hash is kept: it cannot be shown again. */
+export interface IssuedApiKey {
+  readonly apiKey: ApiKey;
+  /** `mrk_<id>_<secret>` */
+  readonly text: string;
+}
+
+export async function prepareApiKeys(connection: Connection): Promise<void> {
+  await createMissing(connection, 'ApiKey', apiKeySchema);
+}
+
+/** What is kept of a key. It is as random as the hash is long, so that nothing slower than SHA-256 is needed. */
+export function hashApiKey(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** @throws ServiceUnavailableError when MongoDB is away, like everything here */
+export async function createApiKey(connection: Connection, wanted: NewApiKey): Promise<IssuedApiKey> {
+  const keyId = randomBytes(ID_BYTES).toString('hex');
+  const text = newText(keyId);
+  const stored: StoredApiKey = {
+    _id: keyId,
+    name: wanted.name,
+    scopes: [...wanted.scopes],
+    status: 'active',
+    hash: hashApiKey(text),
+    ...(wanted.expires_at === null ? {} : { expires_at: wanted.expires_at }),
+    ...(wanted.rate_limit_per_minute === null ? {} : { rate_limit_per_minute: wanted.rate_limit_per_minute }),
+    created_by: wanted.created_by,
+    created_at: new Date(),
+  };
+  await apiKeys(connection).insertOne(stored);
+  return { apiKey: toApiKey(stored), text };
+}
+
+export async function findApiKey(connection: Connection, keyId: string): Promise<ApiKey | undefined> {
+  const found = await apiKeys(connection).findOne({ _id: keyId });
+  return found ? toApiKey(found) : undefined;
+}
+
+/** Which keys to list, newest first. */
+export interface ApiKeyPage {
+  readonly status?: ApiKeyStatus | undefined;
+  /** The last key of the page before. */
+  readonly before?: { readonly at: Date; readonly id: string } | undefined;
+  readonly limit: number;
+}
+
+export async function listApiKeys(connection: Connection, page: ApiKeyPage): Promise<ApiKey[]> {
+  const { status, before, limit } = page;
+  const found = await apiKeys(connection)
+    .find({
+      ...(status ? { status } : {}),
+      ...(before
+        ? {
+            $or: [{ created_at: { $lt: before.at } }, { created_at: before.at, _id: { $lt: before.id } }],
+          }
+        : {}),
+    })
+    .sort({ created_at: -1, _id: -1 })
+    .limit(limit)
+    .toArray();
+  return found.map(toApiKey);
+}
+
+/**
+ * Gives an active key another secret. The one until now is accepted for the grace; one that was still accepted from a
+ * rotation before is not any more.
+ *
+ * @returns nothing when there is no such key, or it is revoked
+ */
+export async function rotateApiKey(
+  connection: Connection,
+  keyId: string,
+  graceSeconds: number,
+): Promise<IssuedApiKey | undefined> {
+  const text = newText(keyId);
+  for (;;) {
+    const current = await apiKeys(connection).findOne({ _id: keyId, status: 'active' });
+    if (!current) return undefined;
+    const now = Date.now();
+    const rotated = await apiKeys(connection).findOneAndUpdate(
+      { _id: keyId, status: 'active', hash: current.hash },
+      {
+        $set: {
+          hash: hashApiKey(text),
+          previous: { hash: current.hash, until: new Date(now + graceSeconds * 1_000) },
+          rotated_at: new Date(now),
+        },
+      },
+      { returnDocument: 'after' },
+    );
+    if (rotated) return { apiKey: toApiKey(rotated), text };
+  }
+}
+
+/**
+ * Ends a key. Ending it again changes nothing.
+ *
+ * @returns the key as it is now, or nothing when there is none
+ */
+export async function revokeApiKey(connection: Connection, keyId: string): Promise<ApiKey | undefined> {
+  const from = API_KEY_STATUSES.filter((status) => NEXT_API_KEY_STATUSES[status].includes('revoked'));
+  const revoked = await apiKeys(connection).findOneAndUpdate(
+    { _id: keyId, status: { $in: from } },
+    { $set: { status: 'revoked', revoked_at: new Date() } },
+    { returnDocument: 'after' },
+  );
+  return revoked ? toApiKey(revoked) : findApiKey(connection, keyId);
+}
+
+export async function noteApiKeyUse(connection: Connection, keyId: string, at: Date): Promise<void> {
+  await apiKeys(connection).updateOne({ _id: keyId }, { $max: { last_used_at: at } });
+}
+
+function apiKeys(connection: Connection) {
+  return usable(connection).collection<StoredApiKey>('api_keys');
+}
+
+function newText(keyId: string): string {
+  return writeApiKey(keyId, randomBytes(SECRET_BYTES).toString('base64url'));
+}
+
+function toApiKey(stored: StoredApiKey): ApiKey {
+  return {
+    key_id: stored._id,
+    name: stored.name,
+    scopes: stored.scopes,
+    status: stored.status,
+    hash: stored.hash,
+    previous: stored.previous ?? null,
+    expires_at: stored.expires_at ?? null,
+    rate_limit_per_minute: stored.rate_limit_per_minute ?? null,
+    created_by: stored.created_by,
+    created_at: stored.created_at,
+    rotated_at: stored.rotated_at ?? null,
+    revoked_at: stored.revoked_at ?? null,
+    last_used_at: stored.last_used_at ?? null,
+  };
+}
