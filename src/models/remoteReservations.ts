@@ -43,23 +43,8 @@ const reservationSchema = new Schema(
 );
 reservationSchema.index({ state: 1, due_at: 1 });
 
-const captureSchema = new Schema(
-  {
-    /** The digest of the caller's reference. */
-    _id: { type: String, required: true },
-    reservation_id: { type: String, required: true },
-    amount: { type: Number, required: true },
-    description: { type: String, required: true },
-    project_code: String,
-    at: { type: Date, required: true },
-  },
-  { collection: 'remote_captures', versionKey: false, strict: 'throw' },
-);
-captureSchema.index({ reservation_id: 1 });
-
 export async function prepareRemoteReservations(connection: Connection): Promise<void> {
   await createMissing(connection, 'RemoteReservation', reservationSchema);
-  await createMissing(connection, 'RemoteCapture', captureSchema);
 }
 
 export interface RemoteReservation {
@@ -81,16 +66,6 @@ export interface RemoteReservation {
   readonly problem?: string;
   readonly finding?: Finding;
   readonly found_at?: Date;
-}
-
-/** A part of a reservation that was used up. The other server does not know of it. */
-export interface RemoteCapture {
-  readonly _id: string;
-  readonly reservation_id: string;
-  readonly amount: number;
-  readonly description: string;
-  readonly project_code: string | null;
-  readonly at: Date;
 }
 
 /** What changes together with the state. */
@@ -118,10 +93,6 @@ export class ForbiddenTransitionError extends Error {
 
 function reservations(connection: Connection) {
   return usable(connection).collection<RemoteReservation>('remote_reservations');
-}
-
-function captures(connection: Connection) {
-  return usable(connection).collection<RemoteCapture>('remote_captures');
 }
 
 export async function findRemoteReservation(
@@ -222,6 +193,26 @@ export async function postponeReturn(
   await reservations(connection).updateOne({ _id: reservationId, state: 'return-due' }, { $set: changes });
 }
 
+/**
+ * Takes an amount off what remains.
+ *
+ * @returns the reservation as it is now, or nothing when it is not open or has less left
+ */
+export async function takeFromReservation(
+  connection: Connection,
+  reservationId: string,
+  amount: number,
+  now: Date,
+  session: ClientSession,
+): Promise<RemoteReservation | undefined> {
+  const taken = await reservations(connection).findOneAndUpdate(
+    { _id: reservationId, state: 'reserved', expires_at: { $gt: now }, remaining: { $gte: amount } },
+    { $inc: { remaining: -amount } },
+    { session, returnDocument: 'after' },
+  );
+  return taken ?? undefined;
+}
+
 /** A page of those that wait for an operator, by id. */
 export async function findReservationsForOperator(
   connection: Connection,
@@ -254,35 +245,6 @@ export async function resolveRemoteReservation(
     to,
     changes: { ...found, ...dueAfterFinding(known, to) },
   });
-}
-
-export async function findRemoteCapture(
-  connection: Connection,
-  captureId: string,
-  session: ClientSession,
-): Promise<RemoteCapture | undefined> {
-  return (await captures(connection).findOne({ _id: captureId }, { session })) ?? undefined;
-}
-
-/**
- * Takes a capture off what remains, and writes it down.
- *
- * @returns the reservation as it is now, or nothing when it is not open or has less left
- */
-export async function takeRemoteCapture(
-  connection: Connection,
-  capture: RemoteCapture,
-  session: ClientSession,
-): Promise<RemoteReservation | undefined> {
-  const { reservation_id: reservationId, amount, at } = capture;
-  const taken = await reservations(connection).findOneAndUpdate(
-    { _id: reservationId, state: 'reserved', expires_at: { $gt: at }, remaining: { $gte: amount } },
-    { $inc: { remaining: -amount } },
-    { session, returnDocument: 'after' },
-  );
-  if (!taken) return undefined;
-  await captures(connection).insertOne(capture, { session });
-  return taken;
 }
 
 function update(to: RemoteReservationState, changes: RemoteReservationChanges = {}) {

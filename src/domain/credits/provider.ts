@@ -24,7 +24,6 @@ export interface CreditsProvider {
   /**
    * Gives back what was not captured. What was given back by expiry, or captured to the last credit, is `not-open`.
    *
-   * @throws ReferenceReusedError when the reference belongs to another request
    * @throws ServiceUnavailableError when MongoDB is away
    */
   release(request: ReleaseRequest): Promise<ReleaseOutcome>;

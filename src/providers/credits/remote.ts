@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Connection } from 'mongoose';
+import type { ClientSession, Connection } from 'mongoose';
 import {
   type CaptureOutcome,
   type CaptureRequest,
@@ -10,10 +10,10 @@ import {
   type ReserveOutcome,
   type ReserveRequest,
 } from '../../domain/credits/provider.ts';
+import { addRemoteCapture, findRemoteCapture, type RemoteCapture } from '../../models/remoteCaptures.ts';
 import {
   addRemoteReservation,
   findDueReturns,
-  findRemoteCapture,
   findRemoteReservation,
   giveUpLostCalls,
   moveRemoteReservation,
@@ -21,7 +21,7 @@ import {
   type RemoteReservation,
   type RemoteReservationMove,
   releaseExpired,
-  takeRemoteCapture,
+  takeFromReservation,
 } from '../../models/remoteReservations.ts';
 import { inTransaction } from '../../models/transaction.ts';
 import type { CreditsServer } from '../../platforms/creditsServer.ts';
@@ -80,23 +80,7 @@ export class RemoteCredits implements CreditsProvider {
         if (!isSameCapture(earlier, request)) throw new ReferenceReusedError(reference);
         return { kind: 'captured' };
       }
-      const at = new Date();
-      const taken = await takeRemoteCapture(this.#connection, { ...capture, at }, session);
-      if (!taken) {
-        return captureRefusal(
-          await findRemoteReservation(this.#connection, what.reservation_id, session),
-          at,
-        );
-      }
-      if (taken.remaining === 0) {
-        await moveRemoteReservation(
-          this.#connection,
-          taken._id,
-          { from: ['reserved'], to: 'closed' },
-          session,
-        );
-      }
-      return { kind: 'captured' };
+      return this.#takeCapture({ ...capture, at: new Date() }, session);
     });
   }
 
@@ -139,6 +123,18 @@ export class RemoteCredits implements CreditsProvider {
       }
       if (page.length < RETURN_PAGE) return;
     }
+  }
+
+  async #takeCapture(capture: RemoteCapture, session: ClientSession): Promise<CaptureOutcome> {
+    const { reservation_id: id, amount, at } = capture;
+    const taken = await takeFromReservation(this.#connection, id, amount, at, session);
+    if (!taken) return captureRefusal(await findRemoteReservation(this.#connection, id, session), at);
+    await addRemoteCapture(this.#connection, capture, session);
+    if (taken.remaining === 0) {
+      const whole = { from: ['reserved'], to: 'closed' } as const;
+      await moveRemoteReservation(this.#connection, id, whole, session);
+    }
+    return { kind: 'captured' };
   }
 
   async #findSame(id: string, request: ReserveRequest): Promise<RemoteReservation | undefined> {
