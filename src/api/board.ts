@@ -2,7 +2,9 @@ import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
 import type { Express, Request, RequestHandler } from 'express';
+import type { AuditAction } from '../domain/audit/entry.ts';
 import { sameSecret } from './access/sameSecret.ts';
+import type { AuditTrail } from './audit/auditTrail.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { ForbiddenError, NotFoundError, UnauthorizedError } from './errors.ts';
 import { setPageHeaders } from './pageHeaders.ts';
@@ -13,7 +15,7 @@ const CHALLENGE = 'Basic realm="millrace board", charset="UTF-8"';
 const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
 /** Mounts Bull Board for every queue behind its own password. Without a password there is no board. */
-export function mountBoard(app: Express, { environment, queues }: ApiDependencies): void {
+export function mountBoard(app: Express, { environment, queues, audit }: ApiDependencies): void {
   const { BOARD_USERNAME: username, BOARD_PASSWORD: password } = environment;
   if (username === undefined || password === undefined) {
     app.use(BOARD_PATH, () => {
@@ -32,10 +34,10 @@ export function mountBoard(app: Express, { environment, queues }: ApiDependencie
     },
   });
   const board: Express = adapter.getRouter();
-  app.use(BOARD_PATH, guard(username, password), board.disable('x-powered-by'));
+  app.use(BOARD_PATH, guard(username, password, audit), board.disable('x-powered-by'));
 }
 
-function guard(username: string, password: string): RequestHandler {
+function guard(username: string, password: string, audit: AuditTrail): RequestHandler {
   const expected = `${username}:${password}`;
   return (request, response, next) => {
     const presented = presentedCredentials(request);
@@ -44,13 +46,28 @@ function guard(username: string, password: string): RequestHandler {
         request.context.logger.warn({ ip: request.context.ip }, 'Board access refused');
       throw new UnauthorizedError('The board needs its user name and password', CHALLENGE);
     }
-    if (!READING_METHODS.has(request.method) && !isSameOrigin(request)) {
-      throw new ForbiddenError('The board takes changes from its own pages only');
+    if (!READING_METHODS.has(request.method)) {
+      const { action, target } = changeOf(request);
+      request.context.audit = { who: `board:${username}`, target };
+      audit.follow(request, response, action);
+      if (!isSameOrigin(request)) throw new ForbiddenError('The board takes changes from its own pages only');
     }
     response.setHeader('X-Request-Id', request.context.requestId);
     setPageHeaders(request, response);
     next();
   };
+}
+
+const RETRIED_JOB = /^\/api\/queues\/([^/]+)\/([^/]+)\/retry$/;
+const RETRIED_QUEUE = /^\/api\/queues\/([^/]+)\/retry\/([^/]+)$/;
+
+/** What a request to the board changes, for the audit log. Its paths hold names and ids, and no secrets. */
+function changeOf({ method, path }: Request): { readonly action: AuditAction; readonly target: string } {
+  const [, queue, job] = RETRIED_JOB.exec(path) ?? [];
+  if (queue !== undefined) return { action: 'job.retry', target: `${queue}/${job}` };
+  const [, wholeQueue, state] = RETRIED_QUEUE.exec(path) ?? [];
+  if (wholeQueue !== undefined) return { action: 'queue.retry', target: `${wholeQueue}/${state}` };
+  return { action: 'board.change', target: `${method} ${path}` };
 }
 
 function presentedCredentials(request: Request): string | undefined {
