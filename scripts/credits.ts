@@ -5,7 +5,7 @@ import { printLine } from './command/printLine.ts';
 import { runProgram } from './command/runProgram.ts';
 import { withMongo } from './command/withMongo.ts';
 import { type ImportOptions, importFile } from './credits/importFile.ts';
-import { addRemoteCommands, addRemoteCommands } from './credits/remote.ts';
+import { addRemoteCommands } from './credits/remote.ts';
 
 const program = new Command('npm run credits --')
   .description('Credits: users who bring some along, and calls to another server that got no answer.')
@@ -20,8 +20,6 @@ program
   .option('--apply', 'change the data; without it only what would happen is shown', false)
   .option('--skip-bad', 'leave bad lines out instead of refusing the file', false)
   .action(importUsersFrom);
-
-addRemoteCommands(program);
 
 addRemoteCommands(program);
 
