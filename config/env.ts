@@ -31,6 +31,17 @@ const timeZone = z
   .string()
   .refine(isTimeZone, 'is not a time zone of the IANA database, such as Asia/Ho_Chi_Minh');
 
+/** Variables that mean nothing without another one. */
+const NEEDED_BY = [
+  ['JWT_PREVIOUS_SECRET', 'JWT_SECRET'],
+  ['JWT_ISSUER_JWKS_URL', 'JWT_SECRET'],
+  ['JWT_ISSUER_JWKS_URL', 'JWT_ISSUER'],
+  ['JWT_ISSUER', 'JWT_ISSUER_JWKS_URL'],
+  ['SUPERADMIN_USERNAME', 'SUPERADMIN_PASSWORD'],
+  ['SUPERADMIN_PASSWORD', 'SUPERADMIN_USERNAME'],
+  ['ENCRYPTION_PREVIOUS_KEY', 'ENCRYPTION_KEY'],
+] as const;
+
 const environment = z.object({
   /** Port of the HTTP API; 0 takes any free one. */
   PORT: port.default(3560),
@@ -76,10 +87,17 @@ const environment = z.object({
   JWT_SECRET: tokenSecret('JWT_SECRET').optional(),
   /** The secret before the last rotation; its tokens are accepted until they expire. */
   JWT_PREVIOUS_SECRET: tokenSecret('JWT_PREVIOUS_SECRET').optional(),
-  /** An outside issuer whose tokens are accepted too: where its keys are, what it calls itself, and whom its tokens are for. */
-  JWT_ISSUER_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
-  JWT_ISSUER: z.string().min(1).optional(),
-  JWT_AUDIENCE: z.string().min(1).optional(),
+  /** An outside issuer whose tokens are accepted too: where its keys are, and what it calls itself. */
+  JWT_ISSUER_JWKS_URL: z
+    .url({ protocol: /^https?$/, error: 'JWT_ISSUER_JWKS_URL is an http:// or https:// address' })
+    .refine(hasNoCredentials, 'JWT_ISSUER_JWKS_URL holds a user name or a password')
+    .optional(),
+  JWT_ISSUER: z
+    .string()
+    .refine((name) => name !== 'millrace', 'JWT_ISSUER is the name of the own tokens')
+    .optional(),
+  /** What the tokens of the outside issuer call this installation. */
+  JWT_AUDIENCE: z.string().default('millrace'),
   /** Makes the first superadmin at the start when there is none. */
   SUPERADMIN_USERNAME: z.string().min(1).optional(),
   SUPERADMIN_PASSWORD: z.string().min(12, 'SUPERADMIN_PASSWORD needs at least 12 characters').optional(),
@@ -155,6 +173,7 @@ export function readEnvironment(source: Record<string, string | undefined> = pro
   const problems = [
     ...issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
     ...missingForRemoteCredits(present),
+    ...missingPartners(present),
   ];
   if (!parsed.success || problems.length > 0) throw new InvalidEnvironmentError(problems);
   return Object.freeze(parsed.data);
@@ -166,6 +185,12 @@ function missingForRemoteCredits(present: Record<string, string | undefined>): s
   return ['CREDITS_REMOTE_URL', 'CREDITS_REMOTE_KEY']
     .filter((name) => present[name] === undefined)
     .map((name) => `${name}: is needed with CREDITS_PROVIDER=remote`);
+}
+
+function missingPartners(present: Record<string, string | undefined>): string[] {
+  return NEEDED_BY.filter(
+    ([name, needed]) => present[name] !== undefined && present[needed] === undefined,
+  ).map(([name, needed]) => `${needed}: is needed with ${name}`);
 }
 
 function hasNoCredentials(url: string): boolean {

@@ -169,7 +169,7 @@ export interface AccountPage {
   readonly kind?: AccountKind | undefined;
   readonly status?: AccountStatus | undefined;
   /** The last account of the page before. */
-  readonly after?: { readonly created_at: Date; readonly account_id: string } | undefined;
+  readonly after?: { readonly at: Date; readonly id: string } | undefined;
   readonly limit: number;
 }
 
@@ -182,10 +182,7 @@ export async function listAccounts(connection: Connection, page: AccountPage): P
         ...(status ? { status } : {}),
         ...(after
           ? {
-              $or: [
-                { created_at: { $gt: after.created_at } },
-                { created_at: after.created_at, _id: { $gt: after.account_id } },
-              ],
+              $or: [{ created_at: { $gt: after.at } }, { created_at: after.at, _id: { $gt: after.id } }],
             }
           : {}),
       },

@@ -3,6 +3,10 @@ import { type Environment, InvalidEnvironmentError, readEnvironment } from '../.
 
 const STORES = { REDIS_URL: 'redis://127.0.0.1:6400', MONGODB_URL: 'mongodb://127.0.0.1:27400/millrace' };
 
+const LONG = 'x'.repeat(32);
+const JWKS = 'https://id.example.test/keys';
+const KEY = `k1:${Buffer.alloc(32).toString('base64')}`;
+
 describe('a usable environment', () => {
   test('needs the two stores only and has defaults for the rest', () => {
     expect(readEnvironment(STORES)).toMatchObject({
@@ -86,6 +90,22 @@ describe('an unusable environment', () => {
       USAGE_RELAY_RETRY_DAYS: '31',
       CREDITS_REMOTE_URL: 'ftp://example.test',
       CREDITS_REMOTE_KEY: 'two\nlines',
+      USAGE_ACCESS: 'ajar',
+      JWT_SECRET: 'short',
+      JWT_PREVIOUS_SECRET: 'short',
+      JWT_ISSUER_JWKS_URL: 'ftp://example.test',
+      JWT_ISSUER: 'millrace',
+      SUPERADMIN_USERNAME: '',
+      SUPERADMIN_PASSWORD: 'short',
+      PENORA_API_KEY: 'short',
+      CREDITS_BONUS_KEY: 'short',
+      CREDITS_AUTO_CREATE: 'yes',
+      RATE_LIMIT_PER_MINUTE: '0',
+      RATE_LIMIT_CONTRACT_PER_MINUTE: '0',
+      RATE_LIMIT_EVENTS_PER_MINUTE: '0.5',
+      WEBHOOKS_ALLOW_PRIVATE: 'yes',
+      ENCRYPTION_KEY: 'k1:c2hvcnQ=',
+      ENCRYPTION_PREVIOUS_KEY: 'no id',
       DRAIN_TIMEOUT_SECONDS: 'soon',
     };
     const error = problemsOf(bad);
@@ -120,6 +140,19 @@ describe('an unusable environment', () => {
       CREDITS_PROVIDER: 'remote',
     });
     expect(readEnvironment(STORES).CREDITS_PROVIDER).toBe('local');
+  });
+
+  test.each([
+    ['JWT_PREVIOUS_SECRET', { JWT_PREVIOUS_SECRET: LONG }, ['JWT_SECRET']],
+    ['JWT_ISSUER_JWKS_URL', { JWT_ISSUER_JWKS_URL: JWKS }, ['JWT_SECRET', 'JWT_ISSUER']],
+    ['JWT_ISSUER', { JWT_ISSUER: 'https://id.example.test' }, ['JWT_ISSUER_JWKS_URL']],
+    ['SUPERADMIN_USERNAME', { SUPERADMIN_USERNAME: 'root' }, ['SUPERADMIN_PASSWORD']],
+    ['SUPERADMIN_PASSWORD', { SUPERADMIN_PASSWORD: LONG }, ['SUPERADMIN_USERNAME']],
+    ['ENCRYPTION_PREVIOUS_KEY', { ENCRYPTION_PREVIOUS_KEY: KEY }, ['ENCRYPTION_KEY']],
+  ])('%s means nothing without its partner, which is named', (name, given, missing) => {
+    expect(problemsOf({ ...STORES, ...given }).problems).toEqual(
+      missing.map((partner) => `${partner}: is needed with ${name}`),
+    );
   });
 
   test.each([

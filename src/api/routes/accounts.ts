@@ -11,7 +11,6 @@ import { accountProblems } from '../../domain/accounts/accountRules.ts';
 import { passwordProblem } from '../../domain/accounts/password.ts';
 import {
   AccountExistsError,
-  type AccountPage,
   changeAccount,
   createAccount,
   findAccount,
@@ -21,6 +20,7 @@ import { answerJson } from '../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../deadline.ts';
 import { BadRequestError, badRequestFrom, ConflictError, NotFoundError } from '../errors.ts';
 import type { Route } from '../route.ts';
+import { decodeTimeCursor, encodeTimeCursor } from '../timeCursor.ts';
 import { AccountView, accountView } from './auth/accountView.ts';
 import type { AuthRouteDependencies } from './auth/dependencies.ts';
 import { readBodyAs } from './auth/readBodyAs.ts';
@@ -157,14 +157,15 @@ async function list(
   const parsed = AccountQuery.safeParse(request.query);
   if (!parsed.success) throw badRequestFrom(parsed.error, 'query');
   const { cursor, limit, ...filter } = parsed.data;
-  const after = cursor === undefined ? undefined : decodeCursor(cursor);
+  const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
   const found = await listAccounts(connection, { ...filter, after, limit: limit + 1 });
   const page = found.slice(0, limit);
   const last = page.at(-1);
   response.setHeader('Cache-Control', 'no-store');
   answerJson(response, 200, {
     accounts: page.map(accountView),
-    next_cursor: found.length > limit && last ? encodeCursor(last) : null,
+    next_cursor:
+      found.length > limit && last ? encodeTimeCursor({ at: last.created_at, id: last.account_id }) : null,
   });
 }
 
@@ -237,16 +238,4 @@ async function refuseTaken<T>(work: Promise<T>): Promise<T> {
     if (error instanceof AccountExistsError) throw new ConflictError(error.message);
     throw error;
   }
-}
-
-type Position = NonNullable<AccountPage['after']>;
-
-function encodeCursor({ created_at: createdAt, account_id: accountId }: Position): string {
-  return Buffer.from(`${createdAt.getTime()}:${accountId}`).toString('base64url');
-}
-
-function decodeCursor(cursor: string): Position {
-  const match = /^(\d{1,15}):([0-9a-f-]{36})$/.exec(Buffer.from(cursor, 'base64url').toString());
-  if (!match?.[2]) throw new BadRequestError('The cursor is not one that was given out');
-  return { created_at: new Date(Number(match[1])), account_id: match[2] };
 }

@@ -9,7 +9,6 @@ const FETCH_LIMIT_MILLISECONDS = 1_000;
 const KEYS_KEPT_MILLISECONDS = 10 * 60_000;
 /** Tokens with made-up key ids must not make us fetch the keys all the time. */
 const FETCH_PAUSE_MILLISECONDS = 30_000;
-const DEFAULT_AUDIENCE = 'millrace';
 
 /** Signatures by key pairs only: a shared secret could be anybody's, and the public key must not be taken for one. */
 const ALGORITHMS = [
@@ -52,7 +51,7 @@ export class OutsideIssuer {
   static open(environment: Environment): OutsideIssuer | undefined {
     const { JWT_ISSUER_JWKS_URL: url, JWT_ISSUER: name, JWT_AUDIENCE: audience } = environment;
     if (url === undefined || name === undefined) return undefined;
-    return new OutsideIssuer(name, audience ?? DEFAULT_AUDIENCE, new URL(url));
+    return new OutsideIssuer(name, audience, new URL(url));
   }
 
   private constructor(name: string, audience: string, url: URL) {
