@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { Finding } from '../../src/domain/credits/remoteReservation.ts';
+import { prepareCollections } from '../../src/models/collections.ts';
 import {
   findReservationsForOperator,
   giveUpLostCalls,
-  prepareRemoteReservations,
   type RemoteReservation,
   resolveRemoteReservation,
 } from '../../src/models/remoteReservations.ts';
@@ -38,7 +38,7 @@ export function addRemoteCommands(program: Command): void {
 
 async function listUnknown(): Promise<void> {
   await withMongo(async (connection) => {
-    await prepareRemoteReservations(connection);
+    await prepareCollections(connection);
     await giveUpLostCalls(connection, new Date());
     let after = '';
     for (;;) {
@@ -53,7 +53,7 @@ async function listUnknown(): Promise<void> {
 async function resolve(reservationId: string, options: FindingOptions): Promise<void> {
   const finding = readFinding(options);
   await withMongo(async (connection) => {
-    await prepareRemoteReservations(connection);
+    await prepareCollections(connection);
     const resolved = await resolveRemoteReservation(connection, reservationId, finding);
     if (!resolved) throw new CommandFailure(`No call of ${reservationId} waits for an operator.`);
     printLine(asJson(resolved));
