@@ -18,11 +18,6 @@ export interface WebhookEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** True for an endpoint that subscribed to the type, or to every one. */
-export function wants(subscriptions: readonly string[], type: EventType): boolean {
-  return subscriptions.includes(ALL_EVENTS) || subscriptions.includes(type);
-}
-
 /** The body as it is sent and signed (Standard Webhooks, "Payload structure"). */
 export function bodyOf(event: WebhookEvent): string {
   return JSON.stringify({
