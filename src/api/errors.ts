@@ -157,14 +157,21 @@ export function answerError(error: unknown, request: Request, response: Response
     return;
   }
   for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
-  const { contentType, text } = BODIES[request.context.route?.errors ?? 'problem'](refusal, request);
+  const { contentType, text } = BODIES[familyOf(request)](refusal, request);
   if (bodyIsLeftUnread(request)) answerAndLinger(request, response, refusal.status, contentType, text);
   else answerText(response, refusal.status, contentType, text);
 }
 
 /** The text that `answerError` would send for this refusal, for an answer that is kept. */
 export function refusalBody(error: HttpError, request: Request): string {
-  return BODIES[request.context.route?.errors ?? 'problem'](error, request).text;
+  return BODIES[familyOf(request)](error, request).text;
+}
+
+/** Below this path everything is of the credits contract, whose clients read JSON of one shape, also when nothing is there. */
+const CREDITS_PATH = '/api/unified/';
+
+function familyOf({ context, path }: Request): ErrorFamily {
+  return context.route?.errors ?? (path.startsWith(CREDITS_PATH) ? 'credits' : 'problem');
 }
 
 function refusalFor(error: unknown, requestId: string): Refusal {

@@ -6,9 +6,25 @@ import type { Fields } from '../../body/readFields.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import type { HttpError } from '../../errors.ts';
 import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
+import { readContractBody } from './contractFields.ts';
 
 export type Done = Extract<LedgerOutcome, { kind: 'done' }>;
 export type Refused = Extract<LedgerOutcome, { kind: 'refused' }>;
+
+/**
+ * Reads the body, for which a client on a slow line has its own time limit, and counts the time for the answer from there.
+ *
+ * @param answer - answers the request
+ * @throws BadRequestError in the contract's words; ServiceUnavailableError when the time is over
+ */
+export async function answerToBody(
+  request: Request,
+  answer: (sent: Fields) => Promise<void>,
+  limitBytes?: number,
+): Promise<void> {
+  const sent = await readContractBody(request, limitBytes);
+  await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', answer(sent));
+}
 
 /** A write of the contract to the ledger. */
 export interface ContractWrite {
@@ -36,7 +52,7 @@ export async function writeAndAnswer(
   const answer = once
     ? ledger.executeOnce(command, { ...once, reply })
     : ledger.execute(command).then((outcome) => ({ kind: 'first' as const, reply: reply(outcome) }));
-  answerOnce(request, response, await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', answer));
+  answerOnce(request, response, await answer);
 }
 
 /** Clients look at `success`, hardly ever at the status. */

@@ -1,5 +1,6 @@
 import type { Connection } from 'mongoose';
 import type { Ledger } from '../../../models/ledger.ts';
+import type { FirstContact } from './firstContact.ts';
 import type { LiveBalances } from './liveBalances.ts';
 
 /** What the credits routes work with. */
@@ -7,4 +8,7 @@ export interface CreditsRouteDependencies {
   readonly ledger: Ledger;
   readonly connection: Connection;
   readonly liveBalances: LiveBalances;
+  readonly firstContact: FirstContact;
+  /** What `give-bonus-credits` asks for; without it nobody may give them. */
+  readonly bonusKey: string | undefined;
 }

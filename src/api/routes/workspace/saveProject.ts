@@ -1,0 +1,134 @@
+import { randomInt } from 'node:crypto';
+import type { Request, Response } from 'express';
+import type { ClientSession } from 'mongoose';
+import { z } from 'zod';
+import type { NewProject } from '../../../domain/workspace/project.ts';
+import { drawProjectCode } from '../../../domain/workspace/projectCode.ts';
+import { megabytes, STORAGE_LIMIT_BYTES } from '../../../domain/workspace/storage.ts';
+import { runOnce } from '../../../models/idempotency.ts';
+import type { Reply } from '../../../models/ledger.ts';
+import { findBalances } from '../../../models/ledgerReads.ts';
+import { inTransaction } from '../../../models/transaction.ts';
+import { type SaveOutcome, saveProject } from '../../../models/workspaceWrites.ts';
+import { isRecord } from '../../body/json.ts';
+import type { Fields } from '../../body/readFields.ts';
+import { BadRequestError, NotFoundError } from '../../errors.ts';
+import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
+import type { Route } from '../../route.ts';
+import { answerToBody, successReply, Timestamp, timestampText } from '../credits/contractAnswers.ts';
+import { isAbsent, longTextField, nameField, requireFields, textField } from '../credits/contractFields.ts';
+import { KeyHeader, UserId, WRITE_REFUSALS } from '../credits/creditFields.ts';
+import type { WorkspaceRouteDependencies } from './dependencies.ts';
+
+/** Far above the storage limit, so that a content that is too large is told so. */
+const BODY_LIMIT_BYTES = 8 * 1_048_576;
+const METADATA_LIMIT_BYTES = 65_536;
+
+const SaveBody = z
+  .object({
+    user_id: UserId,
+    app_source: z.string().meta({ example: 'imagegene' }),
+    project_type: z.string().meta({ example: 'image' }),
+    title: z.string(),
+    content: z.string().meta({ description: 'A text, an image in base64, or an address' }),
+    metadata: z.record(z.string(), z.unknown()).default({}),
+  })
+  .meta({ id: 'SaveProject' });
+
+const Saved = z
+  .object({
+    success: z.literal(true),
+    project_code: z.string().meta({ example: 'IMG_7K2Q9Z' }),
+    title: z.string(),
+    size_mb: z.number(),
+    storage_remaining_mb: z.number(),
+    app_source: z.string(),
+    timestamp: Timestamp,
+  })
+  .meta({ id: 'ProjectSaved' });
+
+/** `POST /api/unified/save-project`: always a new project. */
+export function saveProjectRoute(dependencies: WorkspaceRouteDependencies): Route {
+  return {
+    method: 'post',
+    path: '/api/unified/save-project',
+    access: 'workspace:write',
+    errors: 'credits',
+    cors: 'configured',
+    documentation: {
+      summary: 'Save a project',
+      description:
+        'Its size is that of the content in UTF-8. A user has 1,048,576 bytes over all apps, and at most 10,000 projects.',
+      tags: ['Workspace'],
+      requestParams: { header: KeyHeader },
+      requestBody: { content: { 'application/json': { schema: SaveBody } } },
+      responses: {
+        200: { description: 'Saved', content: { 'application/json': { schema: Saved } } },
+        ...WRITE_REFUSALS,
+        400: { description: 'A field is missing or cannot be taken, or there is no room for the content' },
+        404: { description: 'No such user' },
+      },
+    },
+    handle: (request, response) =>
+      answerToBody(request, (sent) => save(dependencies, sent, request, response), BODY_LIMIT_BYTES),
+  };
+}
+
+async function save(
+  { connection, firstContact }: WorkspaceRouteDependencies,
+  sent: Fields,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const project = readProject(sent);
+  await firstContact(project.user_id);
+  const drawCode = () => drawProjectCode(project.app_source, randomInt);
+  const [user] = await findBalances(connection, [project.user_id]);
+  const steps = async (session: ClientSession): Promise<Reply> => {
+    if (!user) return refusalReply(new NotFoundError('User not found'), request);
+    return replyTo(await saveProject(connection, project, drawCode, session), request);
+  };
+  const once = onceOf(request, sent);
+  const answer = once
+    ? await runOnce(connection, once, steps)
+    : ({ kind: 'first', reply: await inTransaction(connection, steps) } as const);
+  answerOnce(request, response, answer);
+}
+
+function readProject(sent: Fields): NewProject {
+  requireFields(sent, ['user_id', 'app_source', 'project_type', 'title', 'content']);
+  return {
+    user_id: nameField(sent, 'user_id'),
+    app_source: nameField(sent, 'app_source'),
+    project_type: nameField(sent, 'project_type'),
+    title: textField(sent, 'title'),
+    content: longTextField(sent, 'content'),
+    metadata: isAbsent(sent, 'metadata') ? {} : readMetadata(sent['metadata']),
+  };
+}
+
+function readMetadata(value: unknown): Readonly<Record<string, unknown>> {
+  if (!isRecord(value)) throw new BadRequestError('metadata must be an object');
+  if (Buffer.byteLength(JSON.stringify(value)) > METADATA_LIMIT_BYTES) {
+    throw new BadRequestError(`metadata must be at most ${METADATA_LIMIT_BYTES} bytes of JSON`);
+  }
+  return value;
+}
+
+function replyTo(outcome: SaveOutcome, request: Request): Reply {
+  if (outcome.kind === 'refused') return refusalReply(new BadRequestError(REFUSALS[outcome.reason]), request);
+  const { project, space } = outcome;
+  return successReply({
+    project_code: project.code,
+    title: project.title,
+    size_mb: megabytes(project.size_bytes),
+    storage_remaining_mb: megabytes(STORAGE_LIMIT_BYTES - space.used_bytes),
+    app_source: project.app_source,
+    timestamp: timestampText(),
+  });
+}
+
+const REFUSALS = {
+  'storage-exceeded': 'Storage limit exceeded. Maximum 1MB allowed.',
+  'too-many-projects': 'Too many projects, or too long titles and metadata. Delete some first.',
+} as const;
