@@ -6,6 +6,8 @@ import { prepareApiKeys } from './apiKeys.ts';
 import { prepareAuditLog } from './auditLog.ts';
 import { prepareCounters } from './counters.ts';
 import { prepareEventOutbox } from './eventOutbox.ts';
+import { prepareIdempotency } from './idempotency.ts';
+import { prepareLedger } from './ledgerDocuments.ts';
 import { prepareRemoteCaptures } from './remoteCaptures.ts';
 import { prepareRemoteReservations } from './remoteReservations.ts';
 import { prepareUsage } from './usage.ts';
@@ -33,6 +35,8 @@ export async function prepareCollections(connection: Connection): Promise<void> 
   await prepareUsageTimeZone(connection);
   await prepareRemoteReservations(connection);
   await prepareRemoteCaptures(connection);
+  await prepareIdempotency(connection);
+  await prepareLedger(connection);
   await prepareEventOutbox(connection);
   await prepareWebhookEndpoints(connection);
   await prepareWebhookDeliveries(connection);

@@ -1,49 +1,156 @@
 import type { Connection } from 'mongoose';
+import { checkOperation } from '../domain/credits/checkOperation.ts';
 import type { LedgerCommand, LedgerOutcome } from '../domain/credits/ledger.ts';
-import type { OnceAnswer, OnceKey, Reply } from './idempotency.ts';
+import type { LedgerOperation } from '../domain/credits/operation.ts';
+import { Coalescer } from '../runtime/coalescer.ts';
+import { isOutage } from '../runtime/outage.ts';
+import {
+  answerOf,
+  findReplies,
+  type KeptReply,
+  keepReplies,
+  type OnceAnswer,
+  type OnceKey,
+  type Reply,
+} from './idempotency.ts';
+import { LedgerBook, type LedgerChange } from './ledgerBook.ts';
+import { inTransaction } from './transaction.ts';
 
 export type { OnceAnswer, Reply } from './idempotency.ts';
+export type { LedgerChange } from './ledgerBook.ts';
 
 /** A write that must not be done twice, and what it answers. */
 export interface Once extends OnceKey {
-  /** May be called several times; the last call is the one that counts. */
+  /** Says what is answered, also to a refusal. May be called several times; the last call is the one that counts. */
   readonly reply: (outcome: LedgerOutcome) => Reply;
 }
 
-/** What a commit has changed. */
-export interface LedgerChange {
-  /** Whose balance is another one. */
-  readonly user_ids: readonly string[];
-  /** How many documents were added to the event outbox. */
-  readonly events: number;
-}
-
 export interface LedgerOptions {
-  /** Called after each commit that changed something. Must not throw. */
+  /** Called after each commit that changed a balance or wrote an event. Must not throw. */
   readonly onChange?: ((change: LedgerChange) => void) | undefined;
 }
 
+/**
+ * One write at a time: the commands of one process are carried out in the order in which they came, and a busy account
+ * never collides with itself. Other processes collide and are retried.
+ */
+const WRITE_LIMITS = { largestWrite: 256, mostWaiting: 4_096, writesAtOnce: 1 } as const;
+
+interface Request {
+  readonly operation: LedgerOperation;
+  readonly once: Once | undefined;
+}
+
+type Settled =
+  | { readonly kind: 'outcome'; readonly outcome: LedgerOutcome }
+  | { readonly kind: 'answer'; readonly answer: OnceAnswer }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
 /** Writes to the ledger. Concurrent commands of one process share transactions. */
 export class Ledger {
-  constructor(_connection: Connection, _options: LedgerOptions = {}) {
-    throw new Error('not yet');
+  readonly #connection: Connection;
+  readonly #onChange: (change: LedgerChange) => void;
+  readonly #writes: Coalescer<Request, Settled>;
+
+  constructor(connection: Connection, options: LedgerOptions = {}) {
+    this.#connection = connection;
+    this.#onChange = options.onChange ?? (() => undefined);
+    this.#writes = new Coalescer((requests) => this.#write(requests), WRITE_LIMITS);
   }
 
   /**
    * Carries the command out, all of it or nothing.
    *
+   * @throws InvalidOperationError when a field is not what its type says
    * @throws ServiceUnavailableError when MongoDB is away or too much waits; it may be done or not
    */
-  execute(_command: LedgerCommand): Promise<LedgerOutcome> {
-    throw new Error('not yet');
+  async execute(command: LedgerCommand): Promise<LedgerOutcome> {
+    const settled = await this.#settle({ operation: command, once: undefined });
+    if (settled.kind !== 'outcome') throw new TypeError('A command without a key has an outcome');
+    return settled.outcome;
   }
 
   /**
-   * Carries the command out unless it was before, and keeps the reply in the same transaction, for ever.
+   * Carries the command out unless it was before, and keeps the reply in the same transaction, for ever. Whoever comes
+   * while the first one is on its way waits for it.
    *
+   * @throws InvalidOperationError when a field is not what its type says; the key is not used up
    * @throws ServiceUnavailableError as `execute` does; a repeat tells which
    */
-  executeOnce(_command: LedgerCommand, _once: Once): Promise<OnceAnswer> {
-    throw new Error('not yet');
+  async executeOnce(command: LedgerCommand, once: Once): Promise<OnceAnswer> {
+    const settled = await this.#settle({ operation: command, once });
+    if (settled.kind !== 'answer') throw new TypeError('A command with a key has an answer');
+    return settled.answer;
   }
+
+  async #settle(request: Request): Promise<Exclude<Settled, { kind: 'failed' }>> {
+    checkOperation(request.operation);
+    const settled = await this.#writes.add(request);
+    if (settled.kind === 'failed') throw settled.error;
+    return settled;
+  }
+
+  async #write(requests: readonly Request[]): Promise<readonly Settled[]> {
+    try {
+      return await this.#commit(requests);
+    } catch (error) {
+      // After an outage nobody knows what was committed; only what certainly was not may be done again.
+      if (requests.length === 1 || isOutage(error)) throw error;
+      return this.#writeEachAlone(requests);
+    }
+  }
+
+  /** A command that cannot be carried out must not take the ones along that only shared its transaction. */
+  async #writeEachAlone(requests: readonly Request[]): Promise<Settled[]> {
+    const settled: Settled[] = [];
+    for (const request of requests) {
+      try {
+        settled.push(...(await this.#commit([request])));
+      } catch (error) {
+        settled.push({ kind: 'failed', error });
+      }
+    }
+    return settled;
+  }
+
+  async #commit(requests: readonly Request[]): Promise<Settled[]> {
+    const { settled, change } = await inTransaction(this.#connection, async (session) => {
+      const kept = await findReplies(
+        this.#connection,
+        requests.flatMap(({ once }) => once?.id ?? []),
+        session,
+      );
+      const book = await LedgerBook.open(
+        this.#connection,
+        session,
+        requests
+          .filter(({ once }) => once === undefined || !kept.has(once.id))
+          .map(({ operation }) => operation),
+      );
+      const fresh: KeptReply[] = [];
+      const settled = requests.map((request) => carryOut(request, book, kept, fresh));
+      const change = await book.write();
+      await keepReplies(this.#connection, fresh, session);
+      return { settled, change };
+    });
+    if (change.user_ids.length > 0 || change.event_ids.length > 0) this.#onChange(change);
+    return settled;
+  }
+}
+
+/** @param fresh - gets the reply that is to be kept */
+function carryOut(
+  { operation, once }: Request,
+  book: LedgerBook,
+  kept: Map<string, KeptReply>,
+  fresh: KeptReply[],
+): Settled {
+  if (!once) return { kind: 'outcome', outcome: book.carryOut(operation) };
+  const known = kept.get(once.id);
+  if (known) return { kind: 'answer', answer: answerOf(known, once) };
+  const reply = once.reply(book.carryOut(operation));
+  const own = { id: once.id, fingerprint: once.fingerprint, reply };
+  kept.set(once.id, own);
+  fresh.push(own);
+  return { kind: 'answer', answer: { kind: 'first', reply } };
 }

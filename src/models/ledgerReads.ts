@@ -1,5 +1,11 @@
-import type { Connection } from 'mongoose';
+import type { ClientSession, Connection } from 'mongoose';
+import { balanceAfterLapses } from '../domain/credits/account.ts';
+import { firstMovementIdAt } from '../domain/credits/clock.ts';
+import { publicHold } from '../domain/credits/holds.ts';
 import type { Balance, Hold, HoldStatus, Movement } from '../domain/credits/ledger.ts';
+import { MOST_GRANTS } from '../domain/credits/limits.ts';
+import { accounts, holds, movements, toAccount, toHold, toMovement } from './ledgerDocuments.ts';
+import { inTransaction } from './transaction.ts';
 
 export interface LedgerUser extends Balance {
   readonly username: string;
@@ -9,29 +15,62 @@ export interface LedgerUser extends Balance {
   readonly created_at: number;
 }
 
-/** Balances of the known ones among the users, all at one moment. What has lapsed is taken off already. */
-export async function findBalances(_connection: Connection, _userIds: readonly string[]): Promise<Balance[]> {
-  throw new Error('not yet');
+/**
+ * Balances of the known ones among the users, all at one moment, in no order. What has lapsed is taken off already.
+ *
+ * @throws ServiceUnavailableError when MongoDB is away
+ */
+export async function findBalances(connection: Connection, userIds: readonly string[]): Promise<Balance[]> {
+  const ids = [...new Set(userIds)];
+  const find = async (session?: ClientSession) => {
+    const found = await accounts(connection)
+      .find({ _id: { $in: ids } }, session ? { session } : {})
+      .toArray();
+    const now = Date.now();
+    return found.map((document) => balanceAfterLapses(toAccount(document), now));
+  };
+  // One document is a snapshot by itself.
+  return ids.length <= 1 ? find() : inTransaction(connection, find);
 }
 
+/** @throws ServiceUnavailableError when MongoDB is away */
 export async function findLedgerUser(
-  _connection: Connection,
-  _userId: string,
+  connection: Connection,
+  userId: string,
 ): Promise<LedgerUser | undefined> {
-  throw new Error('not yet');
+  const document = await accounts(connection).findOne({ _id: userId });
+  if (!document) return undefined;
+  const account = toAccount(document);
+  const { username, email, low_threshold, created_at } = account;
+  return { ...balanceAfterLapses(account, Date.now()), username, email, low_threshold, created_at };
 }
 
 /**
- * What the user could spend at that time (milliseconds); 0 before the user was there.
+ * What the user could spend at that time (milliseconds), everything of that millisecond included; 0 before the user was
+ * there. Reads a handful of movements, however many there are.
  *
  * @returns undefined for an unknown user
+ * @throws ServiceUnavailableError when MongoDB is away
  */
 export async function balanceAt(
-  _connection: Connection,
-  _userId: string,
-  _at: number,
+  connection: Connection,
+  userId: string,
+  at: number,
 ): Promise<number | undefined> {
-  throw new Error('not yet');
+  return inTransaction(connection, async (session) => {
+    const document = await accounts(connection).findOne({ _id: userId }, { session });
+    if (!document) return undefined;
+    const end = firstMovementIdAt(at + 1);
+    const [last] = await pageOfUser(connection, userId, { before: end, limit: 1 }, session);
+    const balance = last?.balances.find((candidate) => candidate.user_id === userId)?.available ?? 0;
+    const account = toAccount(document);
+    const booked = account.version === versionOf(last, userId);
+    // A lapse is booked by the next movement at the latest, before anything else.
+    const lapsed = booked
+      ? account.grants.filter((grant) => grant.expires_at <= at).map((grant) => grant.remaining)
+      : (await lapsesBehind(connection, userId, end, at, session)).map(creditsOf);
+    return lapsed.reduce((left, credits) => left - credits, balance);
+  });
 }
 
 export interface MovementQuery {
@@ -47,20 +86,34 @@ export interface MovementQuery {
   readonly limit: number;
 }
 
-/** A user's movements, newest first. */
-export async function listMovements(_connection: Connection, _query: MovementQuery): Promise<Movement[]> {
-  throw new Error('not yet');
+/**
+ * A user's movements, newest first. Costs the rows of the page.
+ *
+ * @throws ServiceUnavailableError when MongoDB is away
+ */
+export async function listMovements(connection: Connection, query: MovementQuery): Promise<Movement[]> {
+  const { user_id, listed, limit, from } = query;
+  const ends = [query.before, query.to === undefined ? undefined : firstMovementIdAt(query.to)];
+  const before = ends.filter((end) => end !== undefined).sort()[0];
+  const first = from === undefined ? undefined : firstMovementIdAt(from);
+  const range = { before, first, limit };
+  if (listed === 'contract') return pageOf(connection, user_id, true, range);
+  return pageOfUser(connection, user_id, range);
 }
 
+/** @throws ServiceUnavailableError when MongoDB is away */
 export async function findMovement(
-  _connection: Connection,
-  _movementId: string,
+  connection: Connection,
+  movementId: string,
 ): Promise<Movement | undefined> {
-  throw new Error('not yet');
+  const found = await movements(connection).findOne({ _id: movementId });
+  return found ? toMovement(found) : undefined;
 }
 
-export async function findHold(_connection: Connection, _holdId: string): Promise<Hold | undefined> {
-  throw new Error('not yet');
+/** @throws ServiceUnavailableError when MongoDB is away */
+export async function findHold(connection: Connection, holdId: string): Promise<Hold | undefined> {
+  const found = await holds(connection).findOne({ _id: holdId });
+  return found ? publicHold(toHold(found)) : undefined;
 }
 
 export interface HoldQuery {
@@ -71,7 +124,94 @@ export interface HoldQuery {
   readonly limit: number;
 }
 
-/** A user's holds, newest first. */
-export async function listHolds(_connection: Connection, _query: HoldQuery): Promise<Hold[]> {
-  throw new Error('not yet');
+/**
+ * A user's holds, newest first.
+ *
+ * @throws ServiceUnavailableError when MongoDB is away
+ */
+export async function listHolds(connection: Connection, query: HoldQuery): Promise<Hold[]> {
+  const { user_id, status, before, limit } = query;
+  const created_at = before && new Date(before.created_at);
+  const found = await holds(connection)
+    .find({
+      user_id,
+      ...(status === undefined ? {} : { status }),
+      ...(before && created_at
+        ? { $or: [{ created_at: { $lt: created_at } }, { created_at, _id: { $lt: before.hold_id } }] }
+        : {}),
+    })
+    .sort({ created_at: -1, _id: -1 })
+    .limit(limit)
+    .toArray();
+  return found.map((document) => publicHold(toHold(document)));
+}
+
+interface MovementRange {
+  /** Ids below this one. */
+  readonly before?: string | undefined;
+  /** Ids from this one on. */
+  readonly first?: string | undefined;
+  readonly oldestFirst?: boolean;
+  readonly limit: number;
+}
+
+/** Of both kinds: those that the contract lists and the others stand apart in the index. */
+async function pageOfUser(
+  connection: Connection,
+  userId: string,
+  range: MovementRange,
+  session?: ClientSession,
+): Promise<Movement[]> {
+  const listed = await pageOf(connection, userId, true, range, session);
+  const others = await pageOf(connection, userId, false, range, session);
+  const direction = range.oldestFirst ? -1 : 1;
+  return [...listed, ...others]
+    .sort((one, other) => (one.movement_id < other.movement_id ? direction : -direction))
+    .slice(0, range.limit);
+}
+
+async function pageOf(
+  connection: Connection,
+  userId: string,
+  listed: boolean,
+  { before, first, oldestFirst, limit }: MovementRange,
+  session?: ClientSession,
+): Promise<Movement[]> {
+  const _id = {
+    ...(before === undefined ? {} : { $lt: before }),
+    ...(first === undefined ? {} : { $gte: first }),
+  };
+  const found = await movements(connection)
+    .find(
+      { 'balances.user_id': userId, listed, ...(Object.keys(_id).length > 0 ? { _id } : {}) },
+      session ? { session } : {},
+    )
+    .sort({ _id: oldestFirst ? 1 : -1 })
+    .limit(limit)
+    .toArray();
+  return found.map(toMovement);
+}
+
+/** The lapses up to a time that were booked first thing after it. */
+async function lapsesBehind(
+  connection: Connection,
+  userId: string,
+  first: string,
+  at: number,
+  session: ClientSession,
+): Promise<Movement[]> {
+  const range = { first, oldestFirst: true, limit: MOST_GRANTS };
+  const behind = await pageOfUser(connection, userId, range, session);
+  const isLapse = (movement: Movement) =>
+    movement.kind === 'expiry' && movement.expires_at !== undefined && movement.expires_at <= at;
+  const other = behind.findIndex((movement) => !isLapse(movement));
+  return other === -1 ? behind : behind.slice(0, other);
+}
+
+function versionOf(movement: Movement | undefined, userId: string): number {
+  return movement?.balances.find((balance) => balance.user_id === userId)?.version ?? 0;
+}
+
+function creditsOf(movement: Movement): number {
+  return movement.entries.reduce((most, entry) => Math.max(most, entry.amount), 0);
 }

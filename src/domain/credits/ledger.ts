@@ -165,7 +165,7 @@ export type LedgerRefusal =
 export type LedgerOutcome =
   | {
       readonly kind: 'done';
-      /** Of a user that existed before, none. */
+      /** What the command itself moved: none for a user that was there before. */
       readonly movements: readonly Movement[];
       /** After it, of every user that it touched, the paying one first. */
       readonly balances: readonly Balance[];

@@ -1,0 +1,57 @@
+import { type Grant, remainingOf } from './grants.ts';
+import type { Balance } from './ledger.ts';
+
+/** A user's credits: a projection of the movements, which can be made anew from them. */
+export interface CreditAccount {
+  readonly user_id: string;
+  readonly username: string;
+  readonly email: string;
+  readonly available: number;
+  readonly held: number;
+  /** How many movements have touched the user. */
+  readonly version: number;
+  /** Of the last movement, in microseconds; see clock.ts. */
+  readonly clock: number;
+  /** The part of what is available that has an end, soonest first. */
+  readonly grants: readonly Grant[];
+  readonly low_threshold: number | null;
+  /** Whether the last word on it was that the balance is low. */
+  readonly below_threshold: boolean;
+  readonly created_at: number;
+}
+
+export function newAccount(
+  user: Pick<CreditAccount, 'user_id' | 'username' | 'email'>,
+  now: number,
+): CreditAccount {
+  return {
+    user_id: user.user_id,
+    username: user.username,
+    email: user.email,
+    available: 0,
+    held: 0,
+    version: 0,
+    clock: 0,
+    grants: [],
+    low_threshold: null,
+    below_threshold: false,
+    created_at: now,
+  };
+}
+
+/** What is in the account, whether it has lapsed or not. */
+export function balanceOf(account: CreditAccount): Balance {
+  const { user_id, available, held, version } = account;
+  return { user_id, available, held, version };
+}
+
+/** The balance without the grants that have lapsed by then, although that is not booked yet. */
+export function balanceAfterLapses(account: CreditAccount, now: number): Balance {
+  const lapsed = account.grants.filter((grant) => grant.expires_at <= now);
+  const balance = balanceOf(account);
+  return { ...balance, available: balance.available - remainingOf(lapsed) };
+}
+
+export function isLow(account: Pick<CreditAccount, 'available' | 'low_threshold'>): boolean {
+  return account.low_threshold !== null && account.available < account.low_threshold;
+}
