@@ -234,6 +234,21 @@ describe('nobody knows whether it was charged', () => {
   });
 });
 
+test('an answer settles its own call only', async () => {
+  const request = reserveOf(user(10), 3);
+  server.behave(onDeduction({ kind: 'serve-slowly', milliseconds: 600 }));
+  const first = credits.reserve(request);
+  await waitFor('the first deduction has come', async () => changesReceived(request.user_id)[0]);
+  await credits.tidy(never, inMinutes(2));
+  const { _id: id = '' } = (await forOperator(request)) ?? {};
+  await resolveRemoteReservation(system.connection, id, 'not-charged');
+  server.behave(onDeduction({ kind: 'hang' }));
+  const second = provider(1_500).reserve(request);
+  await waitFor('the second deduction has come', async () => changesReceived(request.user_id)[1]);
+  expect(await first).toMatchObject({ kind: 'unavailable' });
+  expect(await second).toMatchObject({ kind: 'unknown' });
+});
+
 describe('adding the rest back', () => {
   test('waits for a server that is away, and is done once however many look after it', async () => {
     const userId = user(10);
@@ -276,6 +291,23 @@ describe('adding the rest back', () => {
     await credits.tidy(never, inHours(24));
     expect(server.credits(userId)).toBe(10);
     expect(await waitingReservation(reservation)).toBeUndefined();
+  });
+
+  test('a server that honours keys forgives a wrong finding', async () => {
+    const honouring = await startCreditsServer({ apiKey: KEY, honoursKeys: true });
+    const userId = uniqueName('user');
+    honouring.setCredits(userId, 10);
+    const own = new RemoteCredits(system.connection, new CreditsServer(honouring.url, KEY), logger);
+    const reservation = await reserved(own, userId, 6);
+    honouring.behave(onAddition({ kind: 'serve-and-drop' }));
+    await own.release(releaseOf(reservation));
+    honouring.behave(() => undefined);
+    await resolveRemoteReservation(system.connection, reservation, 'charged');
+    await own.tidy(never);
+    expect(await waitingReservation(reservation)).toBeUndefined();
+    expect(honouring.received.filter(({ operation }) => operation === 'add-credits')).toHaveLength(2);
+    expect(honouring.credits(userId)).toBe(10);
+    await honouring.close();
   });
 
   test('of a user that the server does not know any more, it waits for an operator', async () => {
