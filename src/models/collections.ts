@@ -7,6 +7,7 @@ import { prepareAuditLog } from './auditLog.ts';
 import { prepareCounters } from './counters.ts';
 import { prepareEventOutbox } from './eventOutbox.ts';
 import { prepareIdempotency } from './idempotency.ts';
+import { prepareLedgerBonus } from './ledgerBonus.ts';
 import { prepareLedger } from './ledgerDocuments.ts';
 import { prepareRemoteCaptures } from './remoteCaptures.ts';
 import { prepareRemoteReservations } from './remoteReservations.ts';
@@ -17,6 +18,7 @@ import { prepareUsageTimeZone } from './usageTimeZone.ts';
 import { prepareUsers } from './users.ts';
 import { prepareWebhookDeliveries } from './webhookDeliveries.ts';
 import { prepareWebhookEndpoints } from './webhookEndpoints.ts';
+import { prepareWorkspace } from './workspace.ts';
 
 /**
  * Makes every collection and index that is missing. Repeating it, also from several processes at once, changes nothing.
@@ -37,6 +39,8 @@ export async function prepareCollections(connection: Connection): Promise<void> 
   await prepareRemoteCaptures(connection);
   await prepareIdempotency(connection);
   await prepareLedger(connection);
+  await prepareWorkspace(connection);
+  await prepareLedgerBonus(connection);
   await prepareEventOutbox(connection);
   await prepareWebhookEndpoints(connection);
   await prepareWebhookDeliveries(connection);

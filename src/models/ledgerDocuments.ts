@@ -46,7 +46,7 @@ const accountSchema = new Schema(
   { collection: 'credit_accounts', versionKey: false, strict: 'throw' },
 );
 accountSchema.index(
-  { next_expiry_at: 1 },
+  { next_expiry_at: 1, _id: 1 },
   { partialFilterExpression: { next_expiry_at: { $exists: true } } },
 );
 
@@ -110,7 +110,7 @@ const holdSchema = new Schema(
   { collection: 'credit_holds', versionKey: false, strict: 'throw' },
 );
 holdSchema.index({ user_id: 1, created_at: -1, _id: -1 });
-holdSchema.index({ expires_at: 1 }, { partialFilterExpression: { status: 'open' } });
+holdSchema.index({ expires_at: 1, _id: 1 }, { partialFilterExpression: { status: 'open' } });
 holdSchema.index({ user_id: 1, expires_at: 1 }, { partialFilterExpression: { status: 'open' } });
 
 interface StoredPart {
