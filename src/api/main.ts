@@ -23,6 +23,8 @@ import { authDependencies } from './routes/auth/dependencies.ts';
 import { authRoutes } from './routes/auth.ts';
 import type { UsageRouteDependencies } from './routes/usage/dependencies.ts';
 import { usageRoutes } from './routes/usage.ts';
+import { webhookDependencies } from './routes/webhooks/dependencies.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { createServer } from './server.ts';
 
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
@@ -43,6 +45,7 @@ async function main(environment: Environment): Promise<void> {
       ...accountRoutes(auth),
       ...authRoutes(auth),
       ...usageRoutes(usageDependencies(environment, redis, mongo, queues)),
+      ...webhookRoutes(webhookDependencies(environment, mongo, queues)),
     ],
   );
   const stopping = new AbortController();

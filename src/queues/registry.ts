@@ -1,5 +1,12 @@
 import type { QueueContract } from './defineQueue.ts';
 import { usageQueue, usageRelayQueue, usageUpkeepQueue } from './usage.ts';
+import { webhookDeliveriesQueue, webhooksQueue } from './webhooks.ts';
 
 /** Every queue there is. Bull Board, the workers, the metrics and the contract tests read it. */
-export const queueContracts: readonly QueueContract[] = [usageQueue, usageRelayQueue, usageUpkeepQueue];
+export const queueContracts: readonly QueueContract[] = [
+  usageQueue,
+  usageRelayQueue,
+  usageUpkeepQueue,
+  webhooksQueue,
+  webhookDeliveriesQueue,
+];

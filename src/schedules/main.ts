@@ -5,6 +5,7 @@ import { connectRedis } from '../runtime/redis.ts';
 import { shutdownOnSignals } from '../runtime/shutdown.ts';
 import { startSchedule } from './startSchedule.ts';
 import { usageSchedule } from './usage.ts';
+import { webhooksSchedule } from './webhooks.ts';
 
 /** A scheduler process: `node src/schedules/main.ts`. Any number of them may run; a tick gives one job. */
 function main(environment: Environment): void {
@@ -12,7 +13,7 @@ function main(environment: Environment): void {
   // Nobody waits for a tick, but a tick that waits for Redis would come late and at once with others.
   const redis = connectRedis(environment.REDIS_URL, 'producer', logger);
   const queues = openQueues(redis, environment.REDIS_PREFIX);
-  const entries = usageSchedule(redis, queues);
+  const entries = [...usageSchedule(redis, queues), ...webhooksSchedule(redis, queues)];
   const schedule = startSchedule(entries, logger);
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
     { name: 'ticks', run: () => schedule.stop() },

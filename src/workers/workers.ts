@@ -1,17 +1,25 @@
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../config/env.ts';
 import { BusinessCalendar } from '../domain/time/businessCalendar.ts';
+import { RETRY_DELAYS_MILLISECONDS } from '../domain/webhooks/delivery.ts';
 import { UsagePending } from '../models/usagePending.ts';
 import { UsageRelay } from '../platforms/usageRelay.ts';
+import { WebhookClient } from '../platforms/webhooks.ts';
 import { type OpenQueues, queuePrefix } from '../producers/queues.ts';
 import type { QueueContract } from '../queues/defineQueue.ts';
 import { usageQueue, usageRelayQueue, usageUpkeepQueue } from '../queues/usage.ts';
+import { webhookDeliveriesQueue, webhooksQueue } from '../queues/webhooks.ts';
+import { OutboundHosts } from '../runtime/outboundHosts.ts';
+import { openSecretBox } from '../runtime/secretBox.ts';
 import { type RunningWorker, startWorker, type WorkerDependencies } from './startWorker.ts';
 import { createRelayRefusedReport } from './usage/relayRefusedReport.ts';
 import { createRelayUser } from './usage/relayUser.ts';
 import { createStoreReports } from './usage/storeReports.ts';
 import { createSweepPending } from './usage/sweepPending.ts';
 import { createWakeDueRelays } from './usage/wakeDueRelays.ts';
+import { createDeliver } from './webhooks/deliver.ts';
+import { createFanOutEvent } from './webhooks/fanOutEvent.ts';
+import { createSweepWebhooks } from './webhooks/sweepWebhooks.ts';
 
 export interface WorkersDependencies extends Omit<WorkerDependencies, 'prefix'> {
   readonly environment: Environment;
@@ -32,6 +40,8 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
   const usagePrefix = queuePrefix(environment.REDIS_PREFIX, usageQueue.name);
   const pending = new UsagePending(redis, usagePrefix, calendar);
   const relay = environment.USAGE_RELAY_URL ? new UsageRelay(environment.USAGE_RELAY_URL) : undefined;
+  const secretBox = openSecretBox(environment.ENCRYPTION_KEY, environment.ENCRYPTION_PREVIOUS_KEY);
+  const hosts = new OutboundHosts({ allowPrivate: environment.WEBHOOKS_ALLOW_PRIVATE });
   const runner = (queue: QueueContract): WorkerDependencies => ({
     ...dependencies,
     prefix: queuePrefix(environment.REDIS_PREFIX, queue.name),
@@ -92,6 +102,42 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
             }),
           },
           runner(usageUpkeepQueue),
+        ),
+    },
+    {
+      queue: webhooksQueue,
+      start: () =>
+        startWorker(
+          webhooksQueue,
+          {
+            'fan-out-event': createFanOutEvent({
+              connection,
+              deliveriesQueue: queues.of(webhookDeliveriesQueue),
+            }),
+            'sweep-webhooks': createSweepWebhooks({
+              connection,
+              webhooksQueue: queues.of(webhooksQueue),
+              deliveriesQueue: queues.of(webhookDeliveriesQueue),
+              secretBox,
+            }),
+          },
+          runner(webhooksQueue),
+        ),
+    },
+    {
+      queue: webhookDeliveriesQueue,
+      start: () =>
+        startWorker(
+          webhookDeliveriesQueue,
+          {
+            deliver: createDeliver({
+              connection,
+              client: new WebhookClient(hosts),
+              secretBox,
+              retryDelays: RETRY_DELAYS_MILLISECONDS,
+            }),
+          },
+          runner(webhookDeliveriesQueue),
         ),
     },
   ];

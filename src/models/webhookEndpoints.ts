@@ -1,0 +1,281 @@
+import { randomBytes } from 'node:crypto';
+import { type Connection, Schema } from 'mongoose';
+import {
+  ENDPOINT_TRANSITIONS,
+  type EndpointStatus,
+  MOST_ENDPOINTS,
+  ROTATION_MILLISECONDS,
+  type Subscription,
+  type WebhookEndpoint,
+} from '../domain/webhooks/endpoint.ts';
+import { ALL_EVENTS, type EventType } from '../domain/webhooks/event.ts';
+import { usable } from '../runtime/mongo.ts';
+import { createMissing } from './createMissing.ts';
+import { isDuplicateKey } from './transaction.ts';
+
+const endpointSchema = new Schema(
+  {
+    _id: { type: String, required: true },
+    /** Its place among the endpoints. Places are unique and bounded, which bounds the endpoints under any concurrency. */
+    place: { type: Number, required: true },
+    url: { type: String, required: true },
+    events: { type: [String], required: true },
+    description: { type: String, required: false },
+    status: { type: String, required: true },
+    disabled_reason: String,
+    failing_since: Date,
+    secret: { type: String, required: true },
+    previous_secret: String,
+    previous_secret_until: Date,
+    created_at: { type: Date, required: true },
+    updated_at: { type: Date, required: true },
+  },
+  { collection: 'webhook_endpoints', versionKey: false, strict: 'throw' },
+);
+endpointSchema.index({ place: 1 }, { unique: true });
+
+/** Whoever takes a place that somebody else has just taken looks again. */
+const MOST_COLLISIONS = 20;
+
+interface EndpointDocument {
+  _id: string;
+  place: number;
+  url: string;
+  events: Subscription[];
+  description: string;
+  status: EndpointStatus;
+  disabled_reason?: string;
+  failing_since?: Date;
+  secret: string;
+  previous_secret?: string;
+  previous_secret_until?: Date;
+  created_at: Date;
+  updated_at: Date;
+}
+
+/** There are as many endpoints as there may be. */
+export class TooManyEndpointsError extends Error {
+  override name = 'TooManyEndpointsError';
+
+  constructor() {
+    super(`There are ${MOST_ENDPOINTS} webhook endpoints already, and there cannot be more`);
+  }
+}
+
+export interface NewEndpoint {
+  readonly id: string;
+  readonly url: string;
+  readonly events: readonly Subscription[];
+  readonly description: string;
+  /** Sealed for the endpoint of this id. */
+  readonly secret: string;
+}
+
+/** What of an endpoint can be changed by hand. */
+export interface EndpointChange {
+  readonly url?: string | undefined;
+  readonly events?: readonly Subscription[] | undefined;
+  readonly description?: string | undefined;
+}
+
+export async function prepareWebhookEndpoints(connection: Connection): Promise<void> {
+  await createMissing(connection, 'WebhookEndpoint', endpointSchema);
+}
+
+function endpoints(connection: Connection) {
+  return usable(connection).collection<EndpointDocument>('webhook_endpoints');
+}
+
+/** An id that no other endpoint has. Known before the endpoint is written, because its secret is sealed for it. */
+export function newEndpointId(): string {
+  return `whe_${randomBytes(12).toString('hex')}`;
+}
+
+/**
+ * Adds an enabled endpoint.
+ *
+ * @throws TooManyEndpointsError
+ */
+export async function addEndpoint(connection: Connection, endpoint: NewEndpoint): Promise<WebhookEndpoint> {
+  const now = new Date();
+  for (let collisions = 0; ; collisions++) {
+    const document: EndpointDocument = {
+      _id: endpoint.id,
+      place: await freePlace(connection),
+      url: endpoint.url,
+      events: [...endpoint.events],
+      description: endpoint.description,
+      status: 'enabled',
+      secret: endpoint.secret,
+      created_at: now,
+      updated_at: now,
+    };
+    try {
+      await endpoints(connection).insertOne(document);
+      return toEndpoint(document);
+    } catch (error) {
+      if (!isDuplicateKey(error) || collisions === MOST_COLLISIONS) throw error;
+    }
+  }
+}
+
+async function freePlace(connection: Connection): Promise<number> {
+  const found = await endpoints(connection)
+    .find({}, { projection: { place: 1 } })
+    .toArray();
+  const taken = new Set(found.map((document) => Number(document.place)));
+  for (let place = 0; place < MOST_ENDPOINTS; place++) if (!taken.has(place)) return place;
+  throw new TooManyEndpointsError();
+}
+
+export async function findEndpoint(connection: Connection, id: string): Promise<WebhookEndpoint | undefined> {
+  const found = await endpoints(connection).findOne({ _id: id });
+  return found ? toEndpoint(found) : undefined;
+}
+
+/** All of them, the eldest first: they are few. */
+export async function listEndpoints(connection: Connection): Promise<WebhookEndpoint[]> {
+  const found = await endpoints(connection).find().sort({ created_at: 1, _id: 1 }).toArray();
+  return found.map(toEndpoint);
+}
+
+/** Ids of the enabled endpoints that want events of the type. */
+export async function findSubscribers(connection: Connection, type: EventType): Promise<string[]> {
+  const found = await endpoints(connection)
+    .find({ status: 'enabled', events: { $in: [type, ALL_EVENTS] } }, { projection: { _id: 1 } })
+    .toArray();
+  return found.map((document) => document._id);
+}
+
+/** @returns the endpoint as it is then; nothing when there is none */
+export async function changeEndpoint(
+  connection: Connection,
+  id: string,
+  change: EndpointChange,
+): Promise<WebhookEndpoint | undefined> {
+  const found = await endpoints(connection).findOneAndUpdate(
+    { _id: id },
+    {
+      $set: {
+        updated_at: new Date(),
+        ...(change.url === undefined ? {} : { url: change.url }),
+        ...(change.events === undefined ? {} : { events: [...change.events] }),
+        ...(change.description === undefined ? {} : { description: change.description }),
+      },
+    },
+    { returnDocument: 'after' },
+  );
+  return found ? toEndpoint(found) : undefined;
+}
+
+/** @returns false when the endpoint was not enabled */
+export async function disableEndpoint(connection: Connection, id: string, reason: string): Promise<boolean> {
+  const { from, to } = ENDPOINT_TRANSITIONS.disable;
+  const updated = await endpoints(connection).updateOne(
+    { _id: id, status: from },
+    { $set: { status: to, disabled_reason: reason, updated_at: new Date() } },
+  );
+  return updated.matchedCount === 1;
+}
+
+/** Its failures are forgotten. @returns false when the endpoint was not disabled */
+export async function enableEndpoint(connection: Connection, id: string): Promise<boolean> {
+  const { from, to } = ENDPOINT_TRANSITIONS.enable;
+  const updated = await endpoints(connection).updateOne(
+    { _id: id, status: from },
+    {
+      $set: { status: to, updated_at: new Date() },
+      $unset: { disabled_reason: '', failing_since: '' },
+    },
+  );
+  return updated.matchedCount === 1;
+}
+
+/** @returns false when there was none */
+export async function removeEndpoint(connection: Connection, id: string): Promise<boolean> {
+  return (await endpoints(connection).deleteOne({ _id: id })).deletedCount === 1;
+}
+
+/**
+ * Replaces the secret; the one before goes on signing for a day.
+ *
+ * @param before - the sealed secret that is replaced
+ * @returns nothing when it is another one by now, or the endpoint is gone
+ */
+export async function rotateSecret(
+  connection: Connection,
+  id: string,
+  before: string,
+  secret: string,
+): Promise<WebhookEndpoint | undefined> {
+  const now = Date.now();
+  const found = await endpoints(connection).findOneAndUpdate(
+    { _id: id, secret: before },
+    {
+      $set: {
+        secret,
+        previous_secret: before,
+        previous_secret_until: new Date(now + ROTATION_MILLISECONDS),
+        updated_at: new Date(now),
+      },
+    },
+    { returnDocument: 'after' },
+  );
+  return found ? toEndpoint(found) : undefined;
+}
+
+/** The same secrets under another seal. Changes nothing when one of them is another secret by now. */
+export async function resealSecrets(
+  connection: Connection,
+  endpoint: WebhookEndpoint,
+  sealed: { readonly secret: string; readonly previous: string | undefined },
+): Promise<void> {
+  const { previous_secret: previous } = endpoint;
+  await endpoints(connection).updateOne(
+    {
+      _id: endpoint.id,
+      secret: endpoint.secret,
+      ...(previous ? { previous_secret: previous.sealed } : {}),
+    },
+    {
+      $set: {
+        secret: sealed.secret,
+        ...(sealed.previous === undefined ? {} : { previous_secret: sealed.previous }),
+      },
+    },
+  );
+}
+
+/** The endpoint took something: whatever went wrong before is over. */
+export async function noteSuccess(connection: Connection, id: string): Promise<void> {
+  await endpoints(connection).updateOne(
+    { _id: id, failing_since: { $exists: true } },
+    { $unset: { failing_since: '' } },
+  );
+}
+
+/** Remembers the first failure since the last success. */
+export async function noteFailure(connection: Connection, id: string, at: number): Promise<void> {
+  await endpoints(connection).updateOne(
+    { _id: id, failing_since: { $exists: false } },
+    { $set: { failing_since: new Date(at) } },
+  );
+}
+
+function toEndpoint(document: EndpointDocument): WebhookEndpoint {
+  const { previous_secret: sealed, previous_secret_until: until } = document;
+  return {
+    id: document._id,
+    url: document.url,
+    events: document.events,
+    description: document.description,
+    status: document.status,
+    disabled_reason: document.disabled_reason,
+    failing_since: document.failing_since?.getTime(),
+    created_at: document.created_at.getTime(),
+    updated_at: document.updated_at.getTime(),
+    secret: document.secret,
+    previous_secret:
+      sealed !== undefined && until !== undefined ? { sealed, until: until.getTime() } : undefined,
+  };
+}
