@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { defineJob, defineQueue } from './defineQueue.ts';
+
+/**
+ * Puts right what calls to another credits server have left open (CREDITS_PROVIDER=remote). A queue of its own: a server
+ * that hangs must not keep other upkeep waiting.
+ */
+export const remoteCreditsQueue = defineQueue({
+  name: 'credits-remote',
+  family: 'credits',
+  jobs: {
+    'tidy-remote-credits': defineJob({
+      payload: z.object({}),
+      // The next tick does the same again.
+      attempts: 3,
+      backoff: { firstMilliseconds: 1_000, capMilliseconds: 10_000, jitter: 0.5 },
+      timeoutMilliseconds: 300_000,
+    }),
+  },
+  concurrency: 1,
+  // While a finished job is kept, a scheduler whose clock lags cannot add the same tick again.
+  keepCompleted: { ageSeconds: 600, count: 100 },
+  keepDead: { ageSeconds: 7 * 24 * 3_600, count: 100 },
+});
