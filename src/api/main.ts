@@ -21,10 +21,13 @@ import { closeServer, listen, PortInUseError } from './listen.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { authDependencies } from './routes/auth/dependencies.ts';
 import { authRoutes } from './routes/auth.ts';
+import { openCredits } from './routes/credits/openCredits.ts';
+import { creditsRoutes } from './routes/credits.ts';
 import type { UsageRouteDependencies } from './routes/usage/dependencies.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { webhookDependencies } from './routes/webhooks/dependencies.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { workspaceRoutes } from './routes/workspace.ts';
 import { createServer } from './server.ts';
 
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
@@ -39,18 +42,22 @@ async function main(environment: Environment): Promise<void> {
   const audit = new AuditTrail(mongo, logger);
 
   const auth = authDependencies(environment, redis, mongo);
+  const credits = openCredits(environment, { redis, mongo, queues }, logger);
   const server = createServer(
     { environment, logger, redis, mongo, queues, audit, exampleSeller: 'demo.seller' },
     [
       ...accountRoutes(auth),
       ...authRoutes(auth),
+      ...creditsRoutes(credits.dependencies),
       ...usageRoutes(usageDependencies(environment, redis, mongo, queues)),
       ...webhookRoutes(webhookDependencies(environment, mongo, queues)),
+      ...workspaceRoutes(credits.dependencies),
     ],
   );
   const stopping = new AbortController();
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
     { name: 'start', run: () => stopping.abort() },
+    { name: 'live balances', run: () => credits.close() },
     { name: 'http server', run: () => closeServer(server) },
     { name: 'audit log', run: () => audit.settle() },
     { name: 'queues', run: () => queues.close() },

@@ -93,5 +93,5 @@ async function addCredits(
 
 function refusalOfAddition({ reason }: Refused): HttpError {
   if (reason === 'unknown-user') return new NotFoundError('User not found');
-  return new BadRequestError('The balance would become larger than can be counted exactly');
+  return new BadRequestError('The balance would become too large');
 }
