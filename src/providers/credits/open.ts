@@ -8,7 +8,7 @@ import { LocalCredits } from './local.ts';
 import { RemoteCredits } from './remote.ts';
 
 /** The credits that other domains charge, as CREDITS_PROVIDER says. */
-export function openCredits(
+export function openCreditsProvider(
   environment: Environment,
   connection: Connection,
   ledger: Ledger,
