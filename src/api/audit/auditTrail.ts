@@ -65,6 +65,8 @@ export class AuditTrail {
    * (`context.audit`); when neither is known there is no entry.
    */
   follow(request: Request, response: Response, action: AuditAction): void {
+    // The router takes them back when the handler fails.
+    const parameters = Object.values(request.params).join('/');
     response.once('close', () => {
       const { caller, audit } = request.context;
       const who = audit?.who ?? (caller && callerId(caller));
@@ -72,7 +74,7 @@ export class AuditTrail {
       const answered = response.headersSent;
       const status = answered ? response.statusCode : null;
       const outcome: AuditOutcome = status === null ? 'unknown' : outcomeOfStatus(status);
-      const target = auditTarget(audit?.target ?? Object.values(request.params).join('/'));
+      const target = auditTarget(audit?.target ?? parameters);
       this.append({ who, action, target, outcome, status, ...originOf(request) });
     });
   }
