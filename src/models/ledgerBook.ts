@@ -48,7 +48,8 @@ export class LedgerBook implements LedgerState {
   readonly #loadedHolds = new Map<string, HeldCredits>();
   readonly #holds = new Map<string, HeldCredits>();
   readonly #movements = new Map<string, Movement>();
-  readonly #refunded = new Set<string>();
+  /** Of a refunded movement: the refund. */
+  readonly #refunds = new Map<string, string>();
   readonly #booked: Movement[] = [];
   readonly #lowBalances: LowBalance[] = [];
 
@@ -89,8 +90,8 @@ export class LedgerBook implements LedgerState {
     return this.#movements.get(movementId);
   }
 
-  isRefunded(movementId: string): boolean {
-    return this.#refunded.has(movementId);
+  refundOf(movementId: string): string | undefined {
+    return this.#refunds.get(movementId);
   }
 
   /** Carries out one of the operations that the book was opened for, in memory. */
@@ -145,7 +146,7 @@ export class LedgerBook implements LedgerState {
       { refunds: { $in: [...ids] } },
       { ...this.#inSession, projection: { refunds: 1 } },
     );
-    for await (const { refunds: original } of refunds) if (original) this.#refunded.add(original);
+    for await (const { _id, refunds: original } of refunds) if (original) this.#refunds.set(original, _id);
   }
 
   async #loadAccounts(operations: readonly LedgerOperation[]): Promise<void> {
@@ -186,7 +187,7 @@ export class LedgerBook implements LedgerState {
     for (const movement of effects.movements) {
       this.#booked.push(movement);
       this.#movements.set(movement.movement_id, movement);
-      if (movement.refunds !== undefined) this.#refunded.add(movement.refunds);
+      if (movement.refunds !== undefined) this.#refunds.set(movement.refunds, movement.movement_id);
     }
     this.#lowBalances.push(...effects.lowBalances);
   }

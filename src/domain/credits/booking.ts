@@ -11,8 +11,8 @@ export interface LedgerState {
   /** The known holds of a user; those that are overdue have to be among them. */
   holdsOf(userId: string): readonly HeldCredits[];
   movement(movementId: string): Movement | undefined;
-  /** Whether a movement takes that one back. */
-  isRefunded(movementId: string): boolean;
+  /** The movement that takes that one back. */
+  refundOf(movementId: string): string | undefined;
 }
 
 export interface BookingContext {
@@ -44,7 +44,7 @@ export function withEffects(state: LedgerState, effects: LedgerEffects): LedgerS
     hold: (holdId) => effects.holds.get(holdId) ?? state.hold(holdId),
     holdsOf: (userId) => state.holdsOf(userId).map((hold) => effects.holds.get(hold.hold_id) ?? hold),
     movement: (movementId) => state.movement(movementId),
-    isRefunded: (movementId) => state.isRefunded(movementId),
+    refundOf: (movementId) => state.refundOf(movementId),
   };
 }
 
@@ -108,8 +108,8 @@ export class Booking {
     return this.#state.movement(movementId);
   }
 
-  isRefunded(movementId: string): boolean {
-    return this.#state.isRefunded(movementId);
+  refundOf(movementId: string): string | undefined {
+    return this.#state.refundOf(movementId);
   }
 
   /** Takes what ends soonest out of a user's grants; the movement that takes the credits has to follow. */

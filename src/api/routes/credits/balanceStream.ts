@@ -5,7 +5,7 @@ import { findBalances } from '../../../models/ledgerReads.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { badRequestFrom } from '../../errors.ts';
 import type { Route } from '../../route.ts';
-import { UserId } from './creditFields.ts';
+import { balanceView, UserId } from './creditFields.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
 import { LedgerRefusalError } from './ledgerRefusals.ts';
 
@@ -26,7 +26,7 @@ export function balanceStreamRoute(dependencies: CreditsRouteDependencies): Rout
     documentation: {
       summary: 'Live balance by server-sent events',
       description:
-        'An event `balance` with the current balance at once, then one after each change; a reader that is slow gets the latest state only. `id` is the version of the balance and only grows. Who connects again gets the current balance first, so nothing has to be asked for again. A comment comes every 15 s.',
+        'An event `balance` with the current balance at once, then one after each change; a reader that is slow gets the latest state only. `id` is the version of the balance and never falls. Who connects again gets the current balance first, so nothing has to be asked for again. A comment comes every 15 s.',
       tags: ['Credits'],
       requestParams: { query: StreamQuery },
       responses: {
@@ -71,7 +71,7 @@ class EventStream {
   readonly #request: Request;
   readonly #response: Response;
   #latest: Balance | undefined;
-  #sentVersion = -1;
+  #sent = '';
   #isFull = false;
   #wasFull = false;
 
@@ -110,14 +110,12 @@ class EventStream {
 
   #flush(): void {
     const balance = this.#latest;
-    if (this.#isFull || !balance || balance.version <= this.#sentVersion) return;
-    this.#sentVersion = balance.version;
-    const data = JSON.stringify({
-      user_id: balance.user_id,
-      credits: balance.available,
-      held: balance.held,
-    });
-    this.#write(`event: balance\nid: ${balance.version}\ndata: ${data}\n\n`);
+    if (this.#isFull || !balance) return;
+    // A grant lapses by the clock, so that a balance may change before its version does.
+    const event = eventOf(balance);
+    if (event === this.#sent) return;
+    this.#sent = event;
+    this.#write(event);
   }
 
   /** Whoever has taken nothing since the last beat is gone. */
@@ -131,4 +129,8 @@ class EventStream {
     if (this.#response.writableEnded || this.#response.destroyed) return;
     this.#isFull = !this.#response.write(text);
   }
+}
+
+function eventOf(balance: Balance): string {
+  return `event: balance\nid: ${balance.version}\ndata: ${JSON.stringify(balanceView(balance))}\n\n`;
 }

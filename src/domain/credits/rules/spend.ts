@@ -49,7 +49,8 @@ export function refund(booking: Booking, command: Command<'refund'>): RuleOutcom
   const original = booking.movement(command.movement_id);
   if (!original) return refused('unknown-movement');
   if (original.kind !== 'deduction' && original.kind !== 'capture') return refused('not-refundable');
-  if (booking.isRefunded(original.movement_id)) return refused('already-refunded');
+  const refunded_by = booking.refundOf(original.movement_id);
+  if (refunded_by !== undefined) return { kind: 'refused', reason: 'already-refunded', refunded_by };
   const earned = original.entries.find((entry) => entry.account.startsWith('app:'));
   const user_id = original.balances[0]?.user_id;
   if (!earned || user_id === undefined) return refused('not-refundable');

@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { createServer, connect as dial, type Socket } from 'node:net';
+
+/** A wire between one process and MongoDB that the test can cut, or keep the answers to commits from. */
+export interface MongoLink {
+  /** For the process's MONGODB_URL. */
+  readonly url: string;
+  /** From now on no answer comes back once a connection has sent a commit; the commit itself goes through. */
+  holdCommits(): void;
+  /** Ends every connection and takes no new one. */
+  cut(): void;
+  mend(): void;
+  close(): Promise<void>;
+}
+
+/** The name of the command stands in the message as plain text: https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/ */
+const COMMIT = Buffer.from('commitTransaction\0');
+
+/** @param mongoUrl - the database as the tests reach it */
+export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
+  const target = new URL(mongoUrl);
+  const open = new Set<Socket>();
+  let holding = false;
+  let isCut = false;
+
+  const server = createServer((client) => {
+    if (isCut) {
+      client.destroy();
+      return;
+    }
+    const mongo = dial(Number(target.port), target.hostname);
+    let held = false;
+    for (const [socket, peer] of [
+      [client, mongo],
+      [mongo, client],
+    ] as const) {
+      open.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        open.delete(socket);
+        peer.destroy();
+      });
+    }
+    client.on('data', (bytes) => {
+      if (holding && bytes.includes(COMMIT)) held = true;
+      mongo.write(bytes);
+    });
+    mongo.on('data', (bytes) => {
+      if (!held) client.write(bytes);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('The link has no port');
+
+  const endAll = () => {
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    // Otherwise the driver would ask the server for its own address and go there.
+    url: `mongodb://127.0.0.1:${address.port}${target.pathname}?directConnection=true`,
+    holdCommits() {
+      holding = true;
+    },
+    cut() {
+      isCut = true;
+      endAll();
+    },
+    mend() {
+      isCut = false;
+    },
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      endAll();
+      await closed;
+    },
+  };
+}
