@@ -1,4 +1,6 @@
+import { creditsUpkeepQueue } from './credits.ts';
 import type { QueueContract } from './defineQueue.ts';
+import { remoteCreditsQueue } from './remoteCredits.ts';
 import { usageQueue, usageRelayQueue, usageUpkeepQueue } from './usage.ts';
 import { webhookDeliveriesQueue, webhooksQueue } from './webhooks.ts';
 
@@ -7,6 +9,8 @@ export const queueContracts: readonly QueueContract[] = [
   usageQueue,
   usageRelayQueue,
   usageUpkeepQueue,
+  creditsUpkeepQueue,
   webhooksQueue,
   webhookDeliveriesQueue,
+  remoteCreditsQueue,
 ];

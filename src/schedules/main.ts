@@ -3,6 +3,8 @@ import { openQueues } from '../producers/queues.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { connectRedis } from '../runtime/redis.ts';
 import { shutdownOnSignals } from '../runtime/shutdown.ts';
+import { creditsSchedule } from './credits.ts';
+import { remoteCreditsSchedule } from './remoteCredits.ts';
 import { startSchedule } from './startSchedule.ts';
 import { usageSchedule } from './usage.ts';
 import { webhooksSchedule } from './webhooks.ts';
@@ -13,7 +15,12 @@ function main(environment: Environment): void {
   // Nobody waits for a tick, but a tick that waits for Redis would come late and at once with others.
   const redis = connectRedis(environment.REDIS_URL, 'producer', logger);
   const queues = openQueues(redis, environment.REDIS_PREFIX);
-  const entries = [...usageSchedule(redis, queues), ...webhooksSchedule(redis, queues)];
+  const entries = [
+    ...usageSchedule(redis, queues),
+    ...creditsSchedule(redis, queues),
+    ...webhooksSchedule(redis, queues),
+    ...(environment.CREDITS_PROVIDER === 'remote' ? remoteCreditsSchedule(redis, queues) : []),
+  ];
   const schedule = startSchedule(entries, logger);
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
     { name: 'ticks', run: () => schedule.stop() },

@@ -6,11 +6,16 @@ import { UsagePending } from '../models/usagePending.ts';
 import { UsageRelay } from '../platforms/usageRelay.ts';
 import { WebhookClient } from '../platforms/webhooks.ts';
 import { type OpenQueues, queuePrefix } from '../producers/queues.ts';
+import { openRemoteCredits } from '../providers/credits/open.ts';
+import { creditsUpkeepQueue } from '../queues/credits.ts';
 import type { QueueContract } from '../queues/defineQueue.ts';
+import { remoteCreditsQueue } from '../queues/remoteCredits.ts';
 import { usageQueue, usageRelayQueue, usageUpkeepQueue } from '../queues/usage.ts';
 import { webhookDeliveriesQueue, webhooksQueue } from '../queues/webhooks.ts';
 import { OutboundHosts } from '../runtime/outboundHosts.ts';
 import { openSecretBox } from '../runtime/secretBox.ts';
+import { createSettleDue } from './credits/settleDue.ts';
+import { createTidyRemoteCredits } from './credits/tidyRemoteCredits.ts';
 import { type RunningWorker, startWorker, type WorkerDependencies } from './startWorker.ts';
 import { createRelayRefusedReport } from './usage/relayRefusedReport.ts';
 import { createRelayUser } from './usage/relayUser.ts';
@@ -105,6 +110,22 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
         ),
     },
     {
+      queue: creditsUpkeepQueue,
+      start: () =>
+        startWorker(
+          creditsUpkeepQueue,
+          {
+            'settle-due': createSettleDue({
+              connection,
+              redis,
+              prefix: environment.REDIS_PREFIX,
+              webhooksQueue: queues.of(webhooksQueue),
+            }),
+          },
+          runner(creditsUpkeepQueue),
+        ),
+    },
+    {
       queue: webhooksQueue,
       start: () =>
         startWorker(
@@ -138,6 +159,19 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
             }),
           },
           runner(webhookDeliveriesQueue),
+        ),
+    },
+    {
+      queue: remoteCreditsQueue,
+      start: () =>
+        startWorker(
+          remoteCreditsQueue,
+          {
+            'tidy-remote-credits': createTidyRemoteCredits(
+              openRemoteCredits(environment, connection, dependencies.logger),
+            ),
+          },
+          runner(remoteCreditsQueue),
         ),
     },
   ];

@@ -27,12 +27,18 @@ const WRITTEN: Readonly<Record<string, Readonly<Record<string, readonly string[]
     'sweep-pending': ['{"payload":{},"request_ids":[]}'],
     'wake-relay': ['{"payload":{},"request_ids":[]}'],
   },
+  'credits-upkeep': {
+    'settle-due': ['{"payload":{},"request_ids":["settle-due-20260105T093000Z"]}'],
+  },
   webhooks: {
     'fan-out-event': [
       '{"payload":{"event_id":"evt_5f0c7a1e9b3d4c2a8f6e1d0b7c9a3e52"},"request_ids":["6f1c"]}',
       '{"payload":{"event_id":"evt_5f0c7a1e9b3d4c2a8f6e1d0b7c9a3e52"},"request_ids":[]}',
     ],
     'sweep-webhooks': ['{"payload":{},"request_ids":["sweep-webhooks-20260105T093000Z"]}'],
+  },
+  'credits-remote': {
+    'tidy-remote-credits': ['{"payload":{},"request_ids":["tidy-remote-credits-20260105T093000Z"]}'],
   },
   'webhook-deliveries': {
     deliver: ['{"payload":{"delivery_id":"dlv_0b9d3f7a5c1e4b2d8a6f9e0c7d5b3a14"},"request_ids":["6f1c"]}'],
