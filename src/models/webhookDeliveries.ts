@@ -49,7 +49,7 @@ deliverySchema.index({ state: 1, due_at: 1, _id: 1 });
 deliverySchema.index({ expires_at: 1 }, { expireAfterSeconds: 0 });
 
 /** An attempt whose worker was killed may begin anew after this time. Longer than any attempt takes. */
-export const DELIVERY_LEASE_MILLISECONDS = 30_000;
+export const DELIVERY_LEASE_MILLISECONDS = 25_000;
 const KEPT_MILLISECONDS = 30 * 24 * 3_600_000;
 const MOST_ATTEMPTS_KEPT = 50;
 
