@@ -11,6 +11,8 @@ const MOST_FAILURES_OF_ADDRESS = 100;
 export interface LoginAttempt {
   /** It was the right password: the failures of the name before it are forgotten. */
   succeeded(): Promise<void>;
+  /** Nobody looked at the password, because something was away: the attempt does not count. */
+  unanswered(): Promise<void>;
 }
 
 /**
@@ -45,6 +47,9 @@ export class LoginThrottle {
     return {
       succeeded: async () => {
         await Promise.all([this.#names.forget(whom), this.#addresses.giveBack(address, 1)]);
+      },
+      unanswered: async () => {
+        await Promise.all([this.#names.giveBack(whom, 1), this.#addresses.giveBack(address, 1)]);
       },
     };
   }

@@ -7,6 +7,7 @@ import {
   renewPasswordHash,
 } from '../../../models/accounts.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
+import type { LoginAttempt } from '../../limits/loginThrottle.ts';
 import type { AuthRouteDependencies } from './dependencies.ts';
 import { beginSession, requireTokens, type TokenPair } from './tokenPair.ts';
 
@@ -40,8 +41,10 @@ async function checkAndBegin(
   requireTokens(dependencies);
   const { connection, passwords, throttle } = dependencies;
   const attempt = await throttle.begin('email' in name ? name.email : name.username, request.context.ip);
-  const found = await findLogin(connection, name, kinds);
-  const right = await passwords.verify(found?.password_hash, password);
+  const { found, right } = await look(attempt, async () => {
+    const found = await findLogin(connection, name, kinds);
+    return { found, right: await passwords.verify(found?.password_hash, password) };
+  });
   if (found) request.context.audit = { who: `account:${found.account.account_id}` };
   if (!found || !right) {
     // What was entered is not logged: people type their password into the wrong field.
@@ -55,6 +58,16 @@ async function checkAndBegin(
   await renewIfOutdated(dependencies, found, password);
   request.context.logFields = { account_id: found.account.account_id };
   return beginSession(dependencies, found.account);
+}
+
+/** An attempt that the stores did not answer tells nobody anything, and locks nobody out. */
+async function look<T>(attempt: LoginAttempt, check: () => Promise<T>): Promise<T> {
+  try {
+    return await check();
+  } catch (error) {
+    await attempt.unanswered();
+    throw error;
+  }
 }
 
 /** The password is at hand only now. */

@@ -44,6 +44,7 @@ export function addCreditsRoute(dependencies: CreditsRouteDependencies): Route {
     access: 'credits:write',
     errors: 'credits',
     cors: 'configured',
+    audit: 'credits.add',
     documentation: {
       summary: 'Give credits to a user',
       tags: ['Credits'],
@@ -75,6 +76,7 @@ async function addCredits(
     transaction_type: isAbsent(sent, 'transaction_type') ? 'purchased' : nameField(sent, 'transaction_type'),
     description: isAbsent(sent, 'description') ? 'Credit addition' : textField(sent, 'description'),
   } as const;
+  request.context.audit = { target: command.user_id };
   await firstContact(command.user_id);
   await writeAndAnswer(ledger, request, response, {
     command,

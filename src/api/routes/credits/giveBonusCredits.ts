@@ -38,6 +38,7 @@ export function giveBonusCreditsRoute(dependencies: CreditsRouteDependencies): R
     access: 'credits:write',
     errors: 'credits',
     cors: 'configured',
+    audit: 'credits.bonus',
     documentation: {
       summary: 'Give every user a bonus',
       description:

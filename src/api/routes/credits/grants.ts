@@ -37,6 +37,7 @@ export function grantRoute({ ledger }: CreditsRouteDependencies): Route {
     access: 'credits:write',
     errors: 'problem',
     cors: 'configured',
+    audit: 'credits.grant',
     documentation: {
       summary: 'Give credits that expire',
       description: 'What expires soonest is spent first; credits without an end are spent last.',
@@ -54,6 +55,7 @@ export function grantRoute({ ledger }: CreditsRouteDependencies): Route {
     async handle(request, response) {
       const { sent, fields } = await readBodyAs(GrantBody, request);
       const expires_at = Date.parse(fields.expires_at);
+      request.context.audit = { target: fields.user_id };
       const command = { kind: 'add', ...fields, app_name: GIVER, expires_at } as const;
       await carryOut(ledger, request, response, { command, body: sent, status: 201, show: grant });
     },

@@ -32,6 +32,7 @@ export function refundRoute({ ledger }: CreditsRouteDependencies): Route {
     access: 'credits:write',
     errors: 'problem',
     cors: 'configured',
+    audit: 'credits.refund',
     documentation: {
       summary: 'Give a deduction or a capture back',
       description:
@@ -52,6 +53,7 @@ export function refundRoute({ ledger }: CreditsRouteDependencies): Route {
     async handle(request, response) {
       const { sent, fields } = await readBodyAs(RefundBody, request);
       const command = { kind: 'refund', ...fields } as const;
+      request.context.audit = { target: fields.movement_id };
       await carryOut(ledger, request, response, { command, body: sent, status: 201, show: refund });
     },
   };

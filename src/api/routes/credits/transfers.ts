@@ -34,6 +34,7 @@ export function transferRoute({ ledger }: CreditsRouteDependencies): Route {
     access: 'credits:write',
     errors: 'problem',
     cors: 'configured',
+    audit: 'credits.transfer',
     documentation: {
       summary: 'Move credits from one user to another',
       tags: ['Credits'],
@@ -50,6 +51,7 @@ export function transferRoute({ ledger }: CreditsRouteDependencies): Route {
     async handle(request, response) {
       const { sent, fields } = await readBodyAs(TransferBody, request);
       const command = { kind: 'transfer', ...fields } as const;
+      request.context.audit = { target: `${fields.from_user_id} -> ${fields.to_user_id}` };
       await carryOut(ledger, request, response, { command, body: sent, status: 201, show: transfer });
     },
   };

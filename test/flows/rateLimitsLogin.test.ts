@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LoginThrottle } from '../../src/api/limits/loginThrottle.ts';
+import { addAccount } from '../support/authApi.ts';
+import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
+
+let system: TestSystem;
+let webs: readonly Awaited<ReturnType<TestSystem['startWeb']>>[];
+/** Every password that was tried. */
+const tried: string[] = [];
+
+beforeAll(async () => {
+  system = await createTestSystem('login-limits');
+  const environment = { JWT_SECRET: randomBytes(32).toString('base64url'), TRUSTED_PROXIES: '1' };
+  webs = await Promise.all([system.startWeb(environment), system.startWeb(environment)]);
+});
+afterAll(() => system.remove());
+
+let addresses = 0;
+function newAddress(): string {
+  addresses += 1;
+  return `198.51.100.${addresses}`;
+}
+
+async function attempt(
+  path: string,
+  fields: Readonly<Record<string, string>>,
+  address: string,
+  web = webs[0],
+) {
+  if (fields['password']) tried.push(fields['password']);
+  const response = await fetch(`${web?.url}${path}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
+    body: JSON.stringify(fields),
+  });
+  return {
+    status: response.status,
+    retryAfter: Number(response.headers.get('retry-after')),
+    body: JSON.parse(await response.text()),
+  };
+}
+
+const guess = () => `guess ${randomBytes(9).toString('base64url')}`;
+const text = expect.stringMatching(/^Too many login attempts; try again in \d+ s$/);
+const LOGINS = [
+  ['/api/auth/login', 'email', { message: text, detail: text }],
+  ['/api/superadmin/login', 'username', { detail: text }],
+  ['/api/v1/token/', 'username', { detail: text }],
+] as const;
+
+describe.each(LOGINS)('%s', (path, field, refusal) => {
+  const someone = () => `${uniqueName('someone')}${field === 'email' ? '@example.test' : ''}`;
+  const account = () => {
+    const name = someone();
+    if (field === 'email') return addAccount(system, { kind: 'person', roles: ['member'], email: name });
+    return addAccount(system, {
+      kind: path === '/api/v1/token/' ? 'edge' : 'superadmin',
+      roles: [],
+      username: name,
+    });
+  };
+
+  test('of many guesses at once, at both processes, ten are looked at; then the right one is refused too', async () => {
+    const { account: made, password } = await account();
+    const name = made[field] ?? '';
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => {
+        const spelling = index % 2 ? name : name.toUpperCase();
+        return attempt(path, { [field]: spelling, password: guess() }, newAddress(), webs[index % 2]);
+      }),
+    );
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(10);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
+    const locked = await attempt(path, { [field]: name, password }, newAddress());
+    expect([locked.status, locked.body]).toEqual([429, refusal]);
+    expect(locked.retryAfter).toBeGreaterThan(800);
+    expect(locked.retryAfter).toBeLessThanOrEqual(900);
+    tried.pop();
+  });
+
+  test('a name that nobody has is locked alike', async () => {
+    const name = someone();
+    const statuses: number[] = [];
+    for (let times = 0; times < 12; times++) {
+      statuses.push((await attempt(path, { [field]: name, password: guess() }, newAddress())).status);
+    }
+    expect(statuses).toEqual([...Array<number>(10).fill(401), 429, 429]);
+  });
+
+  test('a success forgets the failures before it', async () => {
+    const { account: made, password } = await account();
+    const name = made[field] ?? '';
+    for (let round = 0; round < 3; round++) {
+      for (let times = 0; times < 9; times++) {
+        expect((await attempt(path, { [field]: name, password: guess() }, newAddress())).status).toBe(401);
+      }
+      expect((await attempt(path, { [field]: name, password }, newAddress())).status).toBe(200);
+      tried.pop();
+    }
+  });
+});
+
+test('an address that tries a hundred names is refused, and others are not', async () => {
+  const address = newAddress();
+  const throttle = new LoginThrottle(system.redis, system.prefix);
+  for (let times = 0; times < 100; times++) await throttle.begin(uniqueName('name'), address);
+  const fields = () => ({ email: `${uniqueName('someone')}@example.test`, password: guess() });
+  expect((await attempt('/api/auth/login', fields(), address)).status).toBe(429);
+  expect((await attempt('/api/auth/login', fields(), newAddress())).status).toBe(401);
+});
+
+test('an attempt that was not answered, or was right, does not count for the address', async () => {
+  const address = newAddress();
+  const throttle = new LoginThrottle(system.redis, system.prefix);
+  for (let times = 0; times < 150; times++) {
+    const begun = await throttle.begin('somebody', address);
+    await (times % 2 ? begun.succeeded() : begun.unanswered());
+  }
+  await expect(throttle.begin('somebody', address)).resolves.toBeDefined();
+});
+
+test('every refused login was logged, and no password with it', () => {
+  const output = webs.flatMap((web) => web.lines).join('\n');
+  expect(output).toContain('Login refused');
+  expect(tried.length).toBeGreaterThan(150);
+  for (const password of tried) expect(output).not.toContain(password);
+});
