@@ -50,6 +50,14 @@ test('the other side lists the deduction and what came back', async () => {
   ]);
 });
 
+test('the longest description is taken on the way back too', async () => {
+  const userId = await addUser(20);
+  const outcome = await provider().reserve(reserveOf(userId, 12, { description: 'x'.repeat(1_000) }));
+  if (outcome.kind !== 'reserved') throw new Error(outcome.kind);
+  await provider().release(releaseOf(outcome.reservation_id));
+  expect(await creditsOf(userId)).toBe(20);
+});
+
 test('a wrong key is named', async () => {
   const userId = await addUser(20);
   const wrong = new RemoteCredits(

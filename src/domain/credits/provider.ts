@@ -34,7 +34,9 @@ export interface ReserveRequest {
   readonly user_id: string;
   /** Whole credits, from 1 up. */
   readonly amount: number;
+  /** At most 100 characters. */
   readonly app_name: string;
+  /** At most 1,000 characters. */
   readonly description: string;
   /** After this time what is neither captured nor released comes back by itself. */
   readonly expires_in_milliseconds: number;

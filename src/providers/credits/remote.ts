@@ -32,6 +32,8 @@ import { captureRefusal, moveByDeduction, moveByReturn, nextReturn, reserveOutco
 /** A call that has written down no answer by then ended without one: its process was killed, or had lost MongoDB. */
 const CALL_LIMIT_MILLISECONDS = 60_000;
 const RETURN_PAGE = 100;
+/** What a server of ours takes; a longer one would be refused for good. */
+const LONGEST_DESCRIPTION = 1_000;
 
 /**
  * Credits on another server that speaks the contract, which knows no holds: a reservation is a deduction, captures are
@@ -190,7 +192,7 @@ export class RemoteCredits implements CreditsProvider {
         user_id: intent.user_id,
         amount: intent.remaining,
         transaction_type: 'adjustment',
-        description: `Not used: ${intent.description}`,
+        description: `Not used: ${intent.description}`.slice(0, LONGEST_DESCRIPTION),
       },
       `${intent._id}-return-${intent.failures}`,
     );
