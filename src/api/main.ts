@@ -4,6 +4,7 @@ import { type Environment, InvalidEnvironmentError, readEnvironment } from '../.
 import { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { UsagePending } from '../models/usagePending.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../models/usageTimeZone.ts';
+import { WorkspaceWriter } from '../models/workspaceWriter.ts';
 import { type OpenQueues, openQueues, queuePrefix } from '../producers/queues.ts';
 import { UsageRecorder } from '../producers/usage/recordUsage.ts';
 import { UserDirectory } from '../producers/usage/userDirectory.ts';
@@ -51,7 +52,7 @@ async function main(environment: Environment): Promise<void> {
       ...creditsRoutes(credits.dependencies),
       ...usageRoutes(usageDependencies(environment, redis, mongo, queues)),
       ...webhookRoutes(webhookDependencies(environment, mongo, queues)),
-      ...workspaceRoutes(credits.dependencies),
+      ...workspaceRoutes({ ...credits.dependencies, writer: new WorkspaceWriter(mongo) }),
     ],
   );
   const stopping = new AbortController();

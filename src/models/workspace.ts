@@ -1,5 +1,6 @@
 import { type Connection, Schema, type Types } from 'mongoose';
 import type { Project } from '../domain/workspace/project.ts';
+import type { Space } from '../domain/workspace/space.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
 
@@ -61,26 +62,14 @@ export interface StoredProject {
   updated_at: Date;
 }
 
-interface StoredContent {
+export interface StoredContent {
   _id: Types.ObjectId;
   content: string;
 }
 
-export interface StoredSpace {
-  _id: string;
-  used_bytes: number;
-  details_bytes: number;
-  projects: number;
-  last_number: number;
+interface StoredSpace extends Space {
+  readonly _id: string;
 }
-
-/** What a user's projects take up. */
-export interface WorkspaceSpace {
-  readonly used_bytes: number;
-  readonly projects: number;
-}
-
-const EMPTY_SPACE: WorkspaceSpace = { used_bytes: 0, projects: 0 };
 
 export async function prepareWorkspace(connection: Connection): Promise<void> {
   await createMissing(connection, 'WorkspaceProject', projectSchema);
@@ -108,8 +97,4 @@ export function toProject(stored: StoredProject): Project {
     created_at: created_at.getTime(),
     updated_at: updated_at.getTime(),
   };
-}
-
-export function toSpace(stored: StoredSpace | null): WorkspaceSpace {
-  return stored ? { used_bytes: stored.used_bytes, projects: stored.projects } : EMPTY_SPACE;
 }

@@ -1,19 +1,12 @@
 import type { ClientSession, Connection } from 'mongoose';
 import type { Project, ProjectWithContent } from '../domain/workspace/project.ts';
+import { EMPTY_SPACE, type Space } from '../domain/workspace/space.ts';
 import { inTransaction } from './transaction.ts';
-import {
-  contents,
-  projects,
-  type StoredProject,
-  spaces,
-  toProject,
-  toSpace,
-  type WorkspaceSpace,
-} from './workspace.ts';
+import { contents, projects, type StoredProject, spaces, toProject } from './workspace.ts';
 
 /** @throws ServiceUnavailableError when MongoDB is away */
-export async function findSpace(connection: Connection, userId: string): Promise<WorkspaceSpace> {
-  return toSpace(await spaces(connection).findOne({ _id: userId }));
+export async function findSpace(connection: Connection, userId: string): Promise<Space> {
+  return spaceOf(connection, userId);
 }
 
 export interface AppUsage {
@@ -31,9 +24,9 @@ export function readSpaceByApp(
   connection: Connection,
   userId: string,
   apps: readonly string[],
-): Promise<{ space: WorkspaceSpace; byApp: ReadonlyMap<string, AppUsage> }> {
+): Promise<{ space: Space; byApp: ReadonlyMap<string, AppUsage> }> {
   return inTransaction(connection, async (session) => {
-    const space = await spaces(connection).findOne({ _id: userId }, { session });
+    const space = await spaceOf(connection, userId, session);
     const groups = await projects(connection)
       .aggregate<{ _id: string; projects: number; size_bytes: number }>(
         [
@@ -43,7 +36,7 @@ export function readSpaceByApp(
         { session },
       )
       .toArray();
-    return { space: toSpace(space), byApp: new Map(groups.map((group) => [group._id, group])) };
+    return { space, byApp: new Map(groups.map((group) => [group._id, group])) };
   });
 }
 
@@ -57,14 +50,14 @@ export function readProjects(
   connection: Connection,
   userId: string,
   appSource: string | undefined,
-): Promise<{ projects: ProjectWithContent[]; space: WorkspaceSpace }> {
+): Promise<{ projects: ProjectWithContent[]; space: Space }> {
   return inTransaction(connection, async (session) => {
-    const space = await spaces(connection).findOne({ _id: userId }, { session });
+    const space = await spaceOf(connection, userId, session);
     const found = await projects(connection)
       .find(ofUser(userId, appSource), { session })
       .sort({ updated_at: -1, number: -1 })
       .toArray();
-    return { projects: await withContents(connection, found, session), space: toSpace(space) };
+    return { projects: await withContents(connection, found, session), space };
   });
 }
 
@@ -118,6 +111,11 @@ export async function findProjectPage(
     .toArray();
   const page = found.slice(0, limit).map(toProject);
   return { projects: page, next: found.length > limit ? page.at(-1) : undefined };
+}
+
+async function spaceOf(connection: Connection, userId: string, session?: ClientSession): Promise<Space> {
+  const found = await spaces(connection).findOne({ _id: userId }, session ? { session } : {});
+  return found ?? EMPTY_SPACE;
 }
 
 function ofUser(userId: string, appSource: string | undefined) {

@@ -1,11 +1,8 @@
 import type { Request, Response } from 'express';
-import type { ClientSession } from 'mongoose';
 import { z } from 'zod';
 import { STORAGE_LIMIT_BYTES } from '../../../domain/workspace/storage.ts';
-import { runOnce } from '../../../models/idempotency.ts';
-import type { Reply } from '../../../models/ledger.ts';
-import { inTransaction } from '../../../models/transaction.ts';
-import { deleteProject } from '../../../models/workspaceWrites.ts';
+import type { Reply } from '../../../models/idempotency.ts';
+import type { WorkspaceOutcome } from '../../../models/workspaceBook.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { badRequestFrom, NotFoundError } from '../../errors.ts';
 import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
@@ -53,30 +50,34 @@ export function deleteProjectRoute(dependencies: WorkspaceRouteDependencies): Ro
 }
 
 async function remove(
-  { connection }: WorkspaceRouteDependencies,
+  { writer }: WorkspaceRouteDependencies,
   request: Request,
   response: Response,
 ): Promise<void> {
   const parsed = OwnerQuery.safeParse(request.query);
   if (!parsed.success) throw badRequestFrom(parsed.error, 'query');
   const { user_id } = parsed.data;
-  const code = String(request.params['code']);
-  const steps = async (session: ClientSession): Promise<Reply> => {
-    const done = await deleteProject(connection, user_id, code, session);
-    if (!done) return refusalReply(new NotFoundError('The user has no such project'), request);
-    const { used_bytes, projects } = done.space;
-    return {
-      status: 200,
-      body: JSON.stringify({
-        code,
-        freed_bytes: done.project.size_bytes,
-        storage: { used_bytes, limit_bytes: STORAGE_LIMIT_BYTES, projects },
-      }),
-    };
-  };
-  const once = onceOf(request, { user_id });
-  const answer = once
-    ? await runOnce(connection, once, steps)
-    : ({ kind: 'first', reply: await inTransaction(connection, steps) } as const);
+  const answer = await writer.write({
+    command: { kind: 'delete', user_id, code: String(request.params['code']) },
+    reply: (outcome) => replyTo(outcome, request),
+    once: onceOf(request, { user_id }),
+  });
   answerOnce(request, response, answer);
+}
+
+function replyTo(outcome: WorkspaceOutcome, request: Request): Reply {
+  if (outcome.kind === 'refused') {
+    return refusalReply(new NotFoundError('The user has no such project'), request);
+  }
+  const { project, space } = outcome;
+  const deleted: z.infer<typeof Deleted> = {
+    code: project.code,
+    freed_bytes: project.size_bytes,
+    storage: {
+      used_bytes: space.used_bytes,
+      limit_bytes: STORAGE_LIMIT_BYTES,
+      projects: space.projects,
+    },
+  };
+  return { status: 200, body: JSON.stringify(deleted) };
 }

@@ -1,18 +1,12 @@
-import { randomInt } from 'node:crypto';
 import type { Request, Response } from 'express';
-import type { ClientSession } from 'mongoose';
 import { z } from 'zod';
 import type { NewProject } from '../../../domain/workspace/project.ts';
-import { drawProjectCode } from '../../../domain/workspace/projectCode.ts';
 import { megabytes, STORAGE_LIMIT_BYTES } from '../../../domain/workspace/storage.ts';
-import { runOnce } from '../../../models/idempotency.ts';
-import type { Reply } from '../../../models/ledger.ts';
-import { findBalances } from '../../../models/ledgerReads.ts';
-import { inTransaction } from '../../../models/transaction.ts';
-import { type SaveOutcome, saveProject } from '../../../models/workspaceWrites.ts';
+import type { Reply } from '../../../models/idempotency.ts';
+import type { WorkspaceOutcome, WorkspaceRefusal } from '../../../models/workspaceBook.ts';
 import { isRecord } from '../../body/json.ts';
 import type { Fields } from '../../body/readFields.ts';
-import { BadRequestError, NotFoundError } from '../../errors.ts';
+import { BadRequestError, type HttpError, NotFoundError } from '../../errors.ts';
 import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
 import type { Route } from '../../route.ts';
 import { answerToBody, successReply, Timestamp, timestampText } from '../credits/contractAnswers.ts';
@@ -75,23 +69,18 @@ export function saveProjectRoute(dependencies: WorkspaceRouteDependencies): Rout
 }
 
 async function save(
-  { connection, firstContact }: WorkspaceRouteDependencies,
+  { writer, firstContact }: WorkspaceRouteDependencies,
   sent: Fields,
   request: Request,
   response: Response,
 ): Promise<void> {
   const project = readProject(sent);
   await firstContact(project.user_id);
-  const drawCode = () => drawProjectCode(project.app_source, randomInt);
-  const [user] = await findBalances(connection, [project.user_id]);
-  const steps = async (session: ClientSession): Promise<Reply> => {
-    if (!user) return refusalReply(new NotFoundError('User not found'), request);
-    return replyTo(await saveProject(connection, project, drawCode, session), request);
-  };
-  const once = onceOf(request, sent);
-  const answer = once
-    ? await runOnce(connection, once, steps)
-    : ({ kind: 'first', reply: await inTransaction(connection, steps) } as const);
+  const answer = await writer.write({
+    command: { kind: 'save', project },
+    reply: (outcome) => replyTo(outcome, request),
+    once: onceOf(request, sent),
+  });
   answerOnce(request, response, answer);
 }
 
@@ -115,8 +104,8 @@ function readMetadata(value: unknown): Readonly<Record<string, unknown>> {
   return value;
 }
 
-function replyTo(outcome: SaveOutcome, request: Request): Reply {
-  if (outcome.kind === 'refused') return refusalReply(new BadRequestError(REFUSALS[outcome.reason]), request);
+function replyTo(outcome: WorkspaceOutcome, request: Request): Reply {
+  if (outcome.kind === 'refused') return refusalReply(refusalOf(outcome.reason), request);
   const { project, space } = outcome;
   return successReply({
     project_code: project.code,
@@ -128,7 +117,15 @@ function replyTo(outcome: SaveOutcome, request: Request): Reply {
   });
 }
 
-const REFUSALS = {
-  'storage-exceeded': 'Storage limit exceeded. Maximum 1MB allowed.',
-  'too-many-projects': 'Too many projects, or too long titles and metadata. Delete some first.',
-} as const;
+function refusalOf(reason: WorkspaceRefusal): HttpError {
+  switch (reason) {
+    case 'unknown-user':
+      return new NotFoundError('User not found');
+    case 'storage-exceeded':
+      return new BadRequestError('Storage limit exceeded. Maximum 1MB allowed.');
+    case 'too-many-projects':
+      return new BadRequestError('Too many projects, or too long titles and metadata. Delete some first.');
+    case 'unknown-project':
+      throw new Error('A save names no project');
+  }
+}
