@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Ledger } from '../../src/models/ledger.ts';
 import { findBalances } from '../../src/models/ledgerReads.ts';
+import { verifyLedger } from '../../src/models/ledgerVerify.ts';
 import { LocalCredits } from '../../src/providers/credits/local.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { testsOfEveryProvider } from './creditsConformance.ts';
@@ -34,6 +35,10 @@ describe('as every provider', () => {
       return balance?.available ?? 0;
     },
   }));
+});
+
+test('the books are right after all of it', async () => {
+  expect(await verifyLedger(system.connection, 10)).toMatchObject({ drifted: 0, drifts: [] });
 });
 
 async function addUser(credits: number): Promise<string> {
