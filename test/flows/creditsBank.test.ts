@@ -50,7 +50,8 @@ test(`${ACCOUNTS} accounts with ${TOTAL} in all, ${CLIENTS} clients, ${SECONDS} 
         to_user_id: users[to],
         amount: 1 + Math.floor(random() * 5),
       });
-      expect([201, 402], text).toContain(status);
+      // A busy server may say to come back; it may then have done it or not, which changes no sum.
+      expect([201, 402, 503], text).toContain(status);
       outcomes[status] = (outcomes[status] ?? 0) + 1;
     }
   };
@@ -59,7 +60,10 @@ test(`${ACCOUNTS} accounts with ${TOTAL} in all, ${CLIENTS} clients, ${SECONDS} 
   const reading = async (reader: number) => {
     for (let round = 0; performance.now() < until; round++) {
       const client = through(reader + round);
-      const { balances } = await client.expect(200, client.get(`/balances?${query}`));
+      const answer = await client.get(`/balances?${query}`);
+      if (answer.status === 503) continue;
+      expect(answer.status, answer.text).toBe(200);
+      const { balances } = JSON.parse(answer.text);
       const credits: number[] = balances.map((balance: { credits: number }) => balance.credits);
       expect(credits).toHaveLength(ACCOUNTS);
       expect(

@@ -176,7 +176,7 @@ describe('a process that is killed', () => {
       before + committed,
     );
 
-    const retries = await Promise.all(keys.map((key) => other.deduct(user, 1, key)));
+    const retries = await Promise.all(keys.map((key) => other.deductSurely(user, 1, key)));
     expect(statusCounts(retries)).toEqual({ 200: REQUESTS });
     expect(retries.filter(isReplay), 'those that had been committed are replayed').toHaveLength(committed);
     expect(await one.balance(user)).toEqual({ credits: 999 - REQUESTS, held: 0 });
@@ -207,7 +207,7 @@ describe('a process that is killed', () => {
     const lost = (await sending).filter(({ status }) => status === 'rejected').length;
     expect(lost, 'the kill came in the middle').toBeGreaterThan(0);
 
-    const retries = await Promise.all(keys.map((key) => other.deduct(user, 1, key)));
+    const retries = await Promise.all(keys.map((key) => other.deductSurely(user, 1, key)));
     expect(statusCounts(retries)).toEqual({ 200: REQUESTS });
     expect(retries.filter(isReplay).length).toBeGreaterThanOrEqual(REQUESTS - lost);
     expect(await one.balance(user)).toEqual({ credits: 1_000 - REQUESTS, held: 0 });

@@ -39,7 +39,7 @@ test.each([0, 1, 137, 499, 500, 501])(
     expect(await through(1).balance(user)).toEqual({ credits: balance, held: 0 });
 
     const answers = await Promise.all(
-      Array.from({ length: CLIENTS }, (_, index) => through(index).deduct(user, 1)),
+      Array.from({ length: CLIENTS }, (_, index) => through(index).deductSurely(user, 1)),
     );
     const successes = Math.min(balance, CLIENTS);
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(successes);
@@ -58,6 +58,16 @@ test.each([0, 1, 137, 499, 500, 501])(
   },
 );
 
+test('older clients, which send no key, cannot take more than there is either', async () => {
+  const user = await through(0).newUser(uniqueName('user'), 60);
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, (_, index) => through(index).deduct(user, 1)),
+  );
+  expect(statusCounts(answers)).toEqual({ 200: 60, 400: 40 });
+  expect(await through(0).balance(user)).toEqual({ credits: 0, held: 0 });
+  expect(await sumOfEntries(user)).toBe(0);
+});
+
 test('deductions, holds, captures and releases mixed never take more than there is', async () => {
   const BALANCE = 300;
   const user = await through(0).newUser(uniqueName('user'), BALANCE);
@@ -68,12 +78,12 @@ test('deductions, holds, captures and releases mixed never take more than there 
   const work = async (index: number) => {
     const [client, next] = [through(index), through(index + 1)];
     if (index % 2 === 0) {
-      const answer = await client.deduct(user, 1);
+      const answer = await client.deductSurely(user, 1);
       if (answer.status === 200) deducted += 1;
       else refusals.push(answer.status);
       return;
     }
-    const held = await client.post('/holds', { user_id: user, amount: 2, app_name: 'imagegene' });
+    const held = await client.postSurely('/holds', { user_id: user, amount: 2, app_name: 'imagegene' });
     if (held.status !== 201) {
       refusals.push(held.status);
       return;
@@ -81,8 +91,8 @@ test('deductions, holds, captures and releases mixed never take more than there 
     const { hold_id } = JSON.parse(held.text);
     // A part, the whole, or nothing.
     const take = (index >> 1) % 3;
-    if (take === 0) await next.expect(200, next.post(`/holds/${hold_id}/release`));
-    else await next.expect(200, next.post(`/holds/${hold_id}/capture`, { amount: take }));
+    if (take === 0) await next.expect(200, next.postSurely(`/holds/${hold_id}/release`, {}));
+    else await next.expect(200, next.postSurely(`/holds/${hold_id}/capture`, { amount: take }));
     captured += take;
   };
   await Promise.all(Array.from({ length: CLIENTS }, (_, index) => work(index)));

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import type { TestSystem } from './testSystem.ts';
+import { waitFor } from './waitFor.ts';
 
 export interface CreditsAnswer {
   readonly status: number;
@@ -43,6 +45,18 @@ export class CreditsClient {
     return this.send('POST', path, body, key === undefined ? {} : { 'Idempotency-Key': key });
   }
 
+  /** As a careful client does: with a key, and once more whenever a busy server says to come back. */
+  postSurely(path: string, body: unknown, key: string = randomUUID()): Promise<CreditsAnswer> {
+    return waitFor(
+      `an answer of ${path}`,
+      async () => {
+        const answer = await this.post(path, body, key);
+        return answer.status === 503 ? undefined : answer;
+      },
+      60_000,
+    );
+  }
+
   /** The JSON of an answer that has to have this status. */
   async expect(status: number, answer: Promise<CreditsAnswer>) {
     const { status: actual, text } = await answer;
@@ -69,6 +83,10 @@ export class CreditsClient {
 
   deduct(userId: string, amount: number, key?: string): Promise<CreditsAnswer> {
     return this.post('/deduct-credits', { user_id: userId, amount, app_name: 'penora' }, key);
+  }
+
+  deductSurely(userId: string, amount: number, key?: string): Promise<CreditsAnswer> {
+    return this.postSurely('/deduct-credits', { user_id: userId, amount, app_name: 'penora' }, key);
   }
 
   /** What the user can spend, and what holds set aside. */
