@@ -105,6 +105,25 @@ test('held credits of a lapsed grant can still be captured', () => {
   expect(ledger.sum('expired')).toBe(0);
 });
 
+test('a capture in part spends what ends soonest, and the rest goes back to its grant', () => {
+  const ledger = new MemoryLedger();
+  ledger.user('ann', 10);
+  ledger.grant('ann', 5, ledger.now + HOUR);
+  ledger.done({
+    kind: 'hold',
+    hold_id: 'h',
+    user_id: 'ann',
+    amount: 8,
+    app_name: 'penora',
+    description: '',
+    expires_at: ledger.now + HOUR,
+  });
+  ledger.done({ kind: 'capture', hold_id: 'h', amount: 3, final: false, project_code: null });
+  ledger.done({ kind: 'release', hold_id: 'h' });
+  expect(remaining(ledger)).toEqual([2]);
+  expect(ledger.balance('ann')).toEqual([12, 0]);
+});
+
 test('a refund gives credits back to their grant, and what has lapsed is gone', () => {
   const ledger = new MemoryLedger();
   ledger.user('ann', 10);

@@ -7,8 +7,7 @@ import { sumOfEntries, UserRecount } from '../../../src/domain/credits/recount.t
 import { recountHold } from '../../../src/domain/credits/recountHold.ts';
 import { MemoryLedger } from './memoryLedger.ts';
 
-const USERS = ['ann', 'bob', 'nobody'];
-const HOLDS = 12;
+const USERS = ['ann', 'bob', 'ann', 'bob', 'ann', 'bob', 'nobody'];
 const MINUTE = 60_000;
 
 /** A step names holds and movements by number, because their ids come only with the run. */
@@ -20,7 +19,9 @@ interface Step {
 const anyUser = fc.constantFrom(...USERS);
 const anyAmount = fc.integer({ min: 1, max: 40 });
 const anyMinutes = fc.integer({ min: 0, max: 90 });
-const anyHold = fc.nat(HOLDS).map((number) => `hold-${number}`);
+const anyHold = fc
+  .nat(30)
+  .map((number) => (ledger: MemoryLedger) => [...ledger.holds.keys()][number % ledger.holds.size] ?? 'none');
 
 const anyOperation: fc.Arbitrary<Step['operation']> = fc.oneof(
   fc.record({ user_id: anyUser, amount: anyAmount }).map((fields) => () => ({
@@ -51,9 +52,14 @@ const anyOperation: fc.Arbitrary<Step['operation']> = fc.oneof(
       expires_at: ledger.now + minutes * MINUTE,
     })),
   fc
-    .record({ hold_id: anyHold, amount: fc.option(anyAmount, { nil: undefined }), final: fc.boolean() })
-    .map((fields) => () => ({ ...fields, kind: 'capture' as const, project_code: null })),
-  anyHold.map((hold_id) => () => ({ kind: 'release' as const, hold_id })),
+    .record({ hold: anyHold, amount: fc.option(anyAmount, { nil: undefined }), final: fc.boolean() })
+    .map(({ hold, ...fields }) => (ledger: MemoryLedger) => ({
+      ...fields,
+      kind: 'capture' as const,
+      hold_id: hold(ledger),
+      project_code: null,
+    })),
+  anyHold.map((hold) => (ledger: MemoryLedger) => ({ kind: 'release' as const, hold_id: hold(ledger) })),
   fc.nat(60).map((number) => (ledger: MemoryLedger) => ({
     kind: 'refund' as const,
     movement_id: ledger.movements[number % Math.max(1, ledger.movements.length)]?.movement_id ?? 'none',
