@@ -124,8 +124,13 @@ async function freePlace(connection: Connection): Promise<number> {
     .find({}, { projection: { place: 1 } })
     .toArray();
   const taken = new Set(found.map((document) => Number(document.place)));
-  for (let place = 0; place < MOST_ENDPOINTS; place++) if (!taken.has(place)) return place;
-  throw new TooManyEndpointsError();
+  const free = Array.from({ length: MOST_ENDPOINTS }, (_, place) => place).filter(
+    (place) => !taken.has(place),
+  );
+  // Any of them: whoever registers at the same moment takes another one, most likely.
+  const place = free[Math.floor(Math.random() * free.length)];
+  if (place === undefined) throw new TooManyEndpointsError();
+  return place;
 }
 
 export async function findEndpoint(connection: Connection, id: string): Promise<WebhookEndpoint | undefined> {
