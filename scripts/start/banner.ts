@@ -11,6 +11,7 @@ export function readyBanner(demo: Demo, dataFolder: string, startSeconds: number
     ['Health', `${url}/readyz`],
     ['Admin key', admin.api_key],
     ...(seller ? [['Seller', seller.userName]] : []),
+    ['Logins', 'npm run --silent demo'],
     ['Data', `${dataFolder}   (kept; npm run data -- backup | restore | reset)`],
   ];
   const title = styleText('bold', `Millrace is ready (${startSeconds.toFixed(1)} s). Ctrl-C stops it.`);

@@ -1,13 +1,20 @@
 import type { Credentials } from './credentials.ts';
 import type { Settings } from './settings.ts';
 
-/** What somebody needs to try the system: printed by `npm run demo` as JSON, and by the ready banner. */
+/**
+ * What somebody needs to try the system: printed by `npm run demo` as JSON, and by the ready banner. Users and accounts
+ * are absent when MongoDB is not the embedded one: nobody is put into a database that is somebody else's.
+ */
 export interface Demo {
   base_url: string;
-  /** Absent when MongoDB is not the embedded one: nobody is put into a database that is somebody else's. */
   seller?: { userName: string };
-  admin: { api_key: string };
+  admin: { api_key: string; email?: string; password?: string };
   board: { username: string; password: string };
+  superadmin?: { username: string; password: string };
+  company?: { email: string; password: string };
+  edge?: { username: string; password: string };
+  member?: { email: string; password: string };
+  credits: { api_key: string; bonus_key: string; user_id?: string };
   /** Lines for a shell that work as printed. */
   lines: Record<string, string>;
 }
@@ -15,14 +22,34 @@ export interface Demo {
 /** Every domain adds its users and tokens, and its lines, here. */
 export function demoOf(credentials: Credentials, settings: Settings): Demo {
   const { baseUrl, environment, embedMongo } = settings;
-  const { seller } = credentials;
-  return {
+  // The environment may hold keys of its own, which then count.
+  const keys = {
     base_url: baseUrl,
-    ...(embedMongo ? { seller } : {}),
-    // The environment may hold keys of its own, which then count.
     admin: { api_key: environment.ADMIN_API_KEY ?? '' },
     board: { username: environment.BOARD_USERNAME ?? '', password: environment.BOARD_PASSWORD ?? '' },
-    lines: { ...(embedMongo ? usageLines(baseUrl, seller.userName) : {}) },
+    credits: {
+      api_key: environment.PENORA_API_KEY ?? '',
+      bonus_key: environment.CREDITS_BONUS_KEY ?? '',
+    },
+  };
+  if (!embedMongo) return { ...keys, lines: {} };
+  const { seller, admin, company, edge, member, credits } = credentials;
+  return {
+    ...keys,
+    seller,
+    admin: { ...keys.admin, email: admin.email, password: admin.password },
+    superadmin: {
+      username: environment.SUPERADMIN_USERNAME ?? '',
+      password: environment.SUPERADMIN_PASSWORD ?? '',
+    },
+    company,
+    edge,
+    member,
+    credits: { ...keys.credits, user_id: credits.user_id },
+    lines: {
+      ...usageLines(baseUrl, seller.userName),
+      credits: `curl -s -H 'X-API-Key: ${keys.credits.api_key}' '${baseUrl}/api/unified/user-info?user_id=${credits.user_id}'`,
+    },
   };
 }
 

@@ -33,11 +33,11 @@ export interface Settings {
  */
 export async function readSettings(credentials: Credentials): Promise<Settings> {
   const given = process.env;
+  const embedMongo = !given.MONGODB_URL;
   const variables: NodeJS.ProcessEnv = {
     NODE_ENV: 'production',
-    ADMIN_API_KEY: credentials.admin.api_key,
-    BOARD_USERNAME: credentials.board.username,
-    BOARD_PASSWORD: credentials.board.password,
+    ...keysOf(credentials),
+    ...(embedMongo ? firstSuperadmin(credentials) : {}),
     ...withoutEmpty(given),
   };
   const environment = readEnvironment({ ...TO_BE_STARTED, ...variables });
@@ -48,8 +48,25 @@ export async function readSettings(credentials: Credentials): Promise<Settings> 
     variables: { ...variables, PORT: String(port) },
     baseUrl: `http://${reachableHost(environment.HOST)}:${port}`,
     embedRedis: !given.REDIS_URL,
-    embedMongo: !given.MONGODB_URL,
+    embedMongo,
   };
+}
+
+function keysOf({ admin, board, credits, secrets }: Credentials): NodeJS.ProcessEnv {
+  return {
+    ADMIN_API_KEY: admin.api_key,
+    BOARD_USERNAME: board.username,
+    BOARD_PASSWORD: board.password,
+    JWT_SECRET: secrets.jwt,
+    ENCRYPTION_KEY: secrets.encryption_key,
+    PENORA_API_KEY: credits.api_key,
+    CREDITS_BONUS_KEY: credits.bonus_key,
+  };
+}
+
+/** Not for a database of somebody's own: there it is the environment that has to say so. */
+function firstSuperadmin({ superadmin }: Credentials): NodeJS.ProcessEnv {
+  return { SUPERADMIN_USERNAME: superadmin.username, SUPERADMIN_PASSWORD: superadmin.password };
 }
 
 function withoutEmpty(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

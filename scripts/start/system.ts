@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { announceWhenReady } from './announce.ts';
-import { type Credentials, openCredentials } from './credentials.ts';
+import { openCredentials } from './credentials.ts';
 import { startDatabases } from './databases.ts';
 import { type DataFolderLock, displayName, type Holder } from './dataFolder.ts';
 import { demoOf } from './demo.ts';
@@ -30,7 +30,7 @@ export interface SystemOptions {
 }
 
 /**
- * Runs the whole system until the signal: databases, demo seller, then web, workers and scheduler. Returns when everything has been stopped.
+ * Runs the whole system until the signal: databases, demo accounts, then web, workers and scheduler. Returns when everything has been stopped.
  *
  * @throws {CredentialsError | InvalidEnvironmentError | PortInUseError | EmbeddedServerError} when it cannot be started
  */
@@ -41,7 +41,7 @@ export async function runSystem(options: SystemOptions): Promise<void> {
   const settings = await readSettings(credentials);
   const stopped = once(signal, 'abort');
   try {
-    const holder = await startProcesses(options, settings, credentials);
+    const holder = await startProcesses(options, settings);
     const demo = demoOf(credentials, settings);
     const announcement = announceWhenReady({
       demo,
@@ -63,11 +63,7 @@ export async function runSystem(options: SystemOptions): Promise<void> {
   }
 }
 
-async function startProcesses(
-  options: SystemOptions,
-  settings: Settings,
-  credentials: Credentials,
-): Promise<Holder> {
+async function startProcesses(options: SystemOptions, settings: Settings): Promise<Holder> {
   const { folder, lock, output, signal, processes } = options;
   const holder: Holder = { pid: process.pid, activity: 'npm start', base_url: settings.baseUrl };
   const urls = await startDatabases({
@@ -93,9 +89,10 @@ async function startProcesses(
     supervise({ name, start: () => start(name, program), say: output.say });
 
   if (settings.embedMongo && !signal.aborted) {
-    const setup = await start('setup', 'scripts/start/addDemoSeller.ts', credentials.seller.userName);
+    const setup = await start('setup', 'scripts/start/addDemoAccounts.ts', folder);
     const end = await setup.exited;
-    if (end !== SUCCESS) output.say(`The demo seller could not be added (${end}); its lines above say why.`);
+    if (end !== SUCCESS)
+      output.say(`The demo accounts could not be added (${end}); its lines above say why.`);
   }
   if (!signal.aborted) {
     processes.workers.push(keep('worker', 'src/workers/main.ts'));

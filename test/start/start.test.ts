@@ -26,6 +26,16 @@ async function imagesOf(baseUrl: string, userName: string): Promise<number> {
   return JSON.parse(await answer.text()).data.stats.total_image_count;
 }
 
+async function logIn(url: string, fields: object) {
+  const answer = await fetch(url, {
+    method: 'POST',
+    body: JSON.stringify(fields),
+    headers: { 'Content-Type': 'application/json' },
+  });
+  expect([url, answer.status]).toEqual([url, 200]);
+  return JSON.parse(await answer.text());
+}
+
 async function report(baseUrl: string, userName: string): Promise<number> {
   const body = new URLSearchParams({ userName, image_count: '3', image_cost: '0.0609' });
   return (await fetch(`${baseUrl}/api/tools/update`, { method: 'POST', body })).status;
@@ -63,6 +73,27 @@ test(
       headers: { Authorization: `Bearer ${demo.admin.api_key}` },
     });
     expect(metrics.status).toBe(200);
+
+    const credits = await run('sh', ['-c', demo.lines.credits ?? '']);
+    expect(JSON.parse(credits.stdout)).toMatchObject({ success: true, user_id: 'demo-user', credits: 60 });
+
+    // So do the logins.
+    const { admin, member, company, edge, superadmin } = demo;
+    for (const { email, password } of [admin, member, company]) {
+      const user = (await logIn(`${url}/api/auth/login`, { email, password })).user;
+      expect(user).toMatchObject({ email, is_admin: email === admin.email });
+      if (email === admin.email) {
+        expect(user).toMatchObject({ credits_user_id: 'demo-user', usage_user_id: expect.any(Number) });
+      }
+    }
+    expect(await logIn(`${url}/api/v1/token/`, edge)).toMatchObject({ access: expect.any(String) });
+    const { access_token: token } = await logIn(`${url}/api/superadmin/login`, superadmin);
+    const accounts = await fetch(`${url}/api/accounts`, { headers: { Authorization: `Bearer ${token}` } });
+    expect(JSON.parse(await accounts.text()).accounts).toHaveLength(5);
+    const printed = first.lines.join('\n');
+    for (const { password } of [admin, member, company, edge, superadmin]) {
+      expect(printed).not.toContain(password);
+    }
 
     // Every process that is killed comes back, the databases with their data.
     for (const program of ['redis-server', 'embedded/mongo', 'src/api/main.ts', 'src/workers/main.ts']) {
@@ -105,7 +136,8 @@ test(
     const third = await startSystem(folder);
     expect(await readFile(join(folder, 'credentials.json'), 'utf8')).toBe(credentials);
     const again = await readDemo(folder);
-    expect(again.admin).toEqual(demo.admin);
+    expect({ ...again, base_url: '', lines: {} }).toEqual({ ...demo, base_url: '', lines: {} });
+    await logIn(`${again.base_url}/api/superadmin/login`, again.superadmin);
     expect(await imagesOf(again.base_url, seller.userName)).toBe(3);
 
     // Killed itself, it leaves nothing behind: no process, no lock.

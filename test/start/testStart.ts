@@ -3,11 +3,19 @@ import { onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { startProcess, type TestProcess } from '../support/processes.ts';
 
-const demo = z.object({
+const emailLogin = z.object({ email: z.email(), password: z.string().min(16) });
+const usernameLogin = z.object({ username: z.string().min(1), password: z.string().min(16) });
+
+const demo = z.strictObject({
   base_url: z.string(),
   seller: z.object({ userName: z.string() }),
-  admin: z.object({ api_key: z.string() }),
-  board: z.object({ username: z.string(), password: z.string() }),
+  admin: emailLogin.extend({ api_key: z.string().min(16) }),
+  board: usernameLogin,
+  superadmin: usernameLogin,
+  company: emailLogin,
+  edge: usernameLogin,
+  member: emailLogin,
+  credits: z.object({ api_key: z.string().min(16), bonus_key: z.string().min(16), user_id: z.string() }),
   lines: z.record(z.string(), z.string()),
 });
 
