@@ -45,6 +45,11 @@ export interface Route {
    * everybody who is logged in, and nobody else.
    */
   readonly access: 'open' | 'account' | Scope;
+  /**
+   * It is about the credits or projects of the user whom `user_id` in the query names, and of nobody else. Accounts that
+   * are no admin's may then call it for their own user, and no other route with such a scope.
+   */
+  readonly aboutUser?: 'query';
   readonly errors: ErrorFamily;
   /**
    * By default each request counts against its caller's limit. `by-events`: the handler counts what the request holds;

@@ -348,6 +348,12 @@ describe('who gets in', () => {
     expect(await post(`/credits?api_key=${SHARED_KEY}x`, {})).toMatchObject({ status: 401 });
   });
 
+  test('an account whose token comes beside a key that may not', async () => {
+    const headers = { ...bearer(await tokenOf(await addAccount('superadmin'))), 'x-api-key': SHARED_KEY };
+    expect(await post('/commerce', headers)).toMatchObject({ status: 200 });
+    expect(await post('/credits', headers)).toMatchObject({ status: 200, body: { caller: 'shared-key' } });
+  });
+
   test('a good key beside an Authorization header that is meant for somebody else', async () => {
     for (const authorization of ['Bearer of-another-system', 'Basic dXNlcjpwYXNzd29yZA==']) {
       expect(await post('/credits', { authorization, 'x-api-key': SHARED_KEY })).toMatchObject({
@@ -355,6 +361,32 @@ describe('who gets in', () => {
       });
     }
   });
+});
+
+test('an account asks for its own credits and projects only, unless it is an admin', async () => {
+  const add = (role: 'member' | 'seller' | 'admin', userId?: string) =>
+    createAccount(system.connection, {
+      kind: 'person',
+      roles: [role],
+      email: `${uniqueName(role)}@example.test`,
+      ...(userId === undefined ? {} : { credits_user_id: userId }),
+    });
+  const member = bearer(await tokenOf(await add('member', 'c-1')));
+  for (const path of ['/own', '/own-contract']) {
+    expect(await post(`${path}?user_id=c-1`, member)).toMatchObject({ status: 200 });
+    for (const query of ['?user_id=c-2', '', '?user_id=c-1&user_id=c-2', '?user_id=', '?user_id[]=c-1']) {
+      const refused = await post(`${path}${query}`, member, '{"user_id":"c-1"}');
+      const expected = path === '/own' ? { status: 403 } : CREDITS;
+      expect([query, refused]).toMatchObject([query, expected]);
+    }
+  }
+  expect(await post('/somebody?user_id=c-1', member)).toMatchObject({ status: 403 });
+  const seller = bearer(await tokenOf(await add('seller')));
+  expect(await post('/own?user_id=c-1', seller)).toMatchObject({ status: 403 });
+  expect(await post('/own?user_id=', seller)).toMatchObject({ status: 403 });
+  for (const trusted of [await add('admin', 'c-3'), await addAccount('superadmin')]) {
+    expect(await post('/own?user_id=c-1', bearer(await tokenOf(trusted)))).toMatchObject({ status: 200 });
+  }
 });
 
 test('a key in the query is in no answer and in no line, whatever goes wrong with the request', async () => {

@@ -47,6 +47,9 @@ const server = createServer(
   { environment, logger, redis, mongo, queues, audit, exampleSeller: 'demo.seller' },
   [
     ...FAMILIES.map((family) => route(`/${family}`, family, ACCESS[family])),
+    { ...route('/own', 'problem', 'credits:read'), aboutUser: 'query' },
+    { ...route('/own-contract', 'credits', 'workspace:read'), aboutUser: 'query' },
+    route('/somebody', 'problem', 'workspace:write'),
     route('/open', 'problem', 'open'),
     route('/open-contract', 'credits', 'open'),
   ],

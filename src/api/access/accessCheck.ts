@@ -9,6 +9,7 @@ import type { Route } from '../route.ts';
 import { ApiKeyCheck } from './apiKeyCheck.ts';
 import { type Credentials, credentialsOf } from './credentials.ts';
 import { EnvironmentKeys } from './environmentKeys.ts';
+import { asksForOthers } from './ownUser.ts';
 import { type NeededAccess, refusalOf } from './refusals.ts';
 import { TokenCheck } from './tokenCheck.ts';
 import type { Denial, Verdict } from './verdict.ts';
@@ -21,8 +22,8 @@ import type { Denial, Verdict } from './verdict.ts';
  */
 export type AccessCheck = (request: Request, route: Route, needed: NeededAccess) => Caller | Promise<Caller>;
 
-/** An answer is due within two seconds, and the work itself comes after this. */
-const STORE_MILLISECONDS = 600;
+/** An answer is due within two seconds. What is known for less than a second is not asked for again. */
+const STORE_MILLISECONDS = 1_000;
 
 interface AccessCheckDependencies {
   readonly environment: Environment;
@@ -36,39 +37,32 @@ export function createAccessCheck({ environment, mongo, audit }: AccessCheckDepe
   const apiKeys = new ApiKeyCheck(mongo);
   const tokens = new TokenCheck(environment, mongo);
 
-  /** Of the keys of the environment. */
-  function known({ bearer, keys }: Credentials): Caller | undefined {
-    for (const text of bearer === undefined ? keys : [bearer, ...keys]) {
-      const caller = environmentKeys.callerOf(text);
-      if (caller) return caller;
-    }
-    return undefined;
-  }
-
-  function verdictOn(text: string, isBearer: boolean): Verdict | Promise<Verdict> {
+  function verdictOn({ text, isBearer }: Sent): Verdict | Promise<Verdict> {
+    const caller = environmentKeys.callerOf(text);
+    if (caller) return { kind: 'valid', caller };
     const keyId = apiKeyIdIn(text);
     if (keyId !== undefined) return apiKeys.check(keyId, text);
     return isBearer ? tokens.check(text) : { kind: 'bad' };
   }
 
-  /** The first good one of several counts; when none is good, what is wrong with the first. */
-  async function judge({ bearer, keys, otherScheme }: Credentials): Promise<Verdict> {
-    const sent = [
-      ...(bearer === undefined ? [] : [{ text: bearer, isBearer: true }]),
-      ...keys.map((text) => ({ text, isBearer: false })),
-    ];
+  /** The first of several that may; when none may, what is wrong with the first. */
+  async function judge(
+    request: Request,
+    route: Route,
+    needed: NeededAccess,
+    credentials: Credentials,
+  ): Promise<Verdict> {
     let denial: Denial | undefined;
-    for (const { text, isBearer } of sent) {
-      const verdict = await verdictOn(text, isBearer);
-      if (verdict.kind === 'valid') return verdict;
-      denial ??= verdict;
+    for (const sent of allOf(credentials)) {
+      const verdict = await verdictOn(sent);
+      const refused = verdict.kind === 'valid' ? lackOf(verdict.caller, needed, request, route) : verdict;
+      if (!refused) return verdict;
+      denial ??= refused;
     }
-    return denial ?? { kind: otherScheme ? 'other-scheme' : 'missing' };
+    return denial ?? { kind: credentials.otherScheme ? 'other-scheme' : 'missing' };
   }
 
-  function admit(verdict: Verdict, request: Request, route: Route, needed: NeededAccess): Caller {
-    if (verdict.kind === 'valid' && holds(verdict.caller, needed)) return verdict.caller;
-    const denial: Denial = verdict.kind === 'valid' ? { kind: 'lacking', caller: verdict.caller } : verdict;
+  function refuse(denial: Denial, request: Request, route: Route, needed: NeededAccess): never {
     const refusal = refusalOf(route.errors, denial, needed);
     const { context } = request;
     const caller = 'caller' in denial ? denial.caller : undefined;
@@ -80,15 +74,38 @@ export function createAccessCheck({ environment, mongo, audit }: AccessCheckDepe
 
   return (request, route, needed) => {
     const credentials = credentialsOf(request, route.errors);
-    const caller = known(credentials);
-    if (caller && holds(caller, needed)) return caller;
-    const verdict = caller
-      ? Promise.resolve<Verdict>({ kind: 'valid', caller })
-      : withinDeadline(STORE_MILLISECONDS, 'The store of accounts and keys', judge(credentials));
-    return verdict.then((judged) => admit(judged, request, route, needed));
+    for (const { text } of allOf(credentials)) {
+      const caller = environmentKeys.callerOf(text);
+      if (caller && !lackOf(caller, needed, request, route)) return caller;
+    }
+    return judgeInTime(request, route, needed, credentials);
   };
+
+  async function judgeInTime(
+    request: Request,
+    route: Route,
+    needed: NeededAccess,
+    credentials: Credentials,
+  ): Promise<Caller> {
+    const judging = judge(request, route, needed, credentials);
+    const judged = await withinDeadline(STORE_MILLISECONDS, 'The store of accounts and keys', judging);
+    return judged.kind === 'valid' ? judged.caller : refuse(judged, request, route, needed);
+  }
 }
 
-function holds(caller: Caller, needed: NeededAccess): boolean {
-  return needed === 'account' ? caller.kind === 'account' : mayUse(caller, needed);
+interface Sent {
+  readonly text: string;
+  readonly isBearer: boolean;
+}
+
+function allOf({ bearer, keys }: Credentials): readonly Sent[] {
+  const sentKeys = keys.map((text) => ({ text, isBearer: false }));
+  return bearer === undefined ? sentKeys : [{ text: bearer, isBearer: true }, ...sentKeys];
+}
+
+/** What a caller who is known lacks, if anything. */
+function lackOf(caller: Caller, needed: NeededAccess, request: Request, route: Route): Denial | undefined {
+  const holds = needed === 'account' ? caller.kind === 'account' : mayUse(caller, needed);
+  if (!holds) return { kind: 'lacking', caller };
+  return asksForOthers(caller, needed, request, route) ? { kind: 'others-user', caller } : undefined;
 }

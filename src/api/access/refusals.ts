@@ -60,7 +60,7 @@ const CHALLENGE = 'Bearer realm="millrace"';
 const WANTED =
   'Send an access token, an API key or the operator\'s key: "Authorization: Bearer …", or "X-API-Key: …" for a key';
 
-const REASONS: Readonly<Record<Exclude<Denial['kind'], 'lacking'>, string>> = {
+const REASONS: Readonly<Record<Exclude<Denial['kind'], 'lacking' | 'others-user'>, string>> = {
   missing: `This needs a credential. ${WANTED}`,
   'other-scheme': `Authorization has to be of the scheme Bearer. ${WANTED}`,
   bad: `The credential is not valid. ${WANTED}`,
@@ -69,6 +69,13 @@ const REASONS: Readonly<Record<Exclude<Denial['kind'], 'lacking'>, string>> = {
 };
 
 const plain: Refuse = (denial, needed) => {
+  if (denial.kind === 'others-user') {
+    return {
+      status: 403,
+      message:
+        'An account may ask for its own user only, named as user_id in the query; the rest takes a key',
+    };
+  }
   if (denial.kind === 'lacking') {
     return {
       status: 403,
@@ -99,7 +106,7 @@ const credits: Refuse = () => ({
 
 /** The dashboard drops its token on a 401 and on nothing else. */
 const icons: Refuse = (denial, needed) => {
-  if (denial.kind === 'lacking') {
+  if (denial.kind === 'lacking' || denial.kind === 'others-user') {
     const error = lackOf(needed);
     return { status: 403, message: 'Access denied', members: { error, msg: error } };
   }
@@ -125,6 +132,7 @@ const commerce: Refuse = (denial) => {
     case 'expired':
       return { status: 401, message: 'Token expired', challenge: CHALLENGE };
     case 'lacking':
+    case 'others-user':
       return { status: 403, message: 'Superadmin access required' };
   }
 };

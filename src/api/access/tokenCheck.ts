@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../../config/env.ts';
 import { type Account, scopesOf } from '../../domain/accounts/account.ts';
+import type { Caller } from '../../domain/accounts/caller.ts';
 import { RecentLookups } from '../../runtime/recentLookups.ts';
 import { AccessTokens, type TokenClaims } from '../tokens/accessTokens.ts';
 import { findTokenAccount } from '../tokens/tokenAccount.ts';
@@ -28,10 +29,17 @@ export class TokenCheck {
     if (verdict.kind !== 'valid') return { kind: verdict.kind === 'expired' ? 'expired' : 'bad' };
     const account = await this.#accounts.find(JSON.stringify(verdict.claims satisfies TokenClaims));
     if (!account) return { kind: 'bad' };
-    const { account_id, kind, roles } = account;
-    return {
-      kind: 'valid',
-      caller: { kind: 'account', account_id, account_kind: kind, scopes: scopesOf(kind, roles) },
-    };
+    return { kind: 'valid', caller: callerOf(account) };
   }
+}
+
+function callerOf({ account_id, kind, roles, credits_user_id }: Account): Caller {
+  return {
+    kind: 'account',
+    account_id,
+    account_kind: kind,
+    scopes: scopesOf(kind, roles),
+    credits_user_id,
+    any_user: kind === 'superadmin' || roles.includes('admin'),
+  };
 }

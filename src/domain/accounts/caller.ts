@@ -19,6 +19,10 @@ export type Caller =
       readonly account_id: string;
       readonly account_kind: AccountKind;
       readonly scopes: readonly Scope[];
+      /** The user whose credits and projects are the account's own. */
+      readonly credits_user_id: string | undefined;
+      /** Whether its scopes for credits and projects are about everybody's. */
+      readonly any_user: boolean;
     };
 
 const SHARED_KEY_SCOPES: readonly Scope[] = [

@@ -24,6 +24,7 @@ export function balanceAtRoute(dependencies: CreditsRouteDependencies): Route {
     method: 'get',
     path: '/api/unified/balance',
     access: 'credits:read',
+    aboutUser: 'query',
     errors: 'problem',
     cors: 'configured',
     documentation: {

@@ -19,6 +19,7 @@ export function balanceStreamRoute(dependencies: CreditsRouteDependencies): Rout
     method: 'get',
     path: '/api/unified/balance/stream',
     access: 'credits:read',
+    aboutUser: 'query',
     errors: 'problem',
     cors: 'configured',
     documentation: {

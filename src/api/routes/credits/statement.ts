@@ -49,6 +49,7 @@ export function statementRoute(dependencies: CreditsRouteDependencies): Route {
     method: 'get',
     path: '/api/unified/statement',
     access: 'credits:read',
+    aboutUser: 'query',
     errors: 'problem',
     cors: 'configured',
     documentation: {

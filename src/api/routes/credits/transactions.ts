@@ -43,6 +43,7 @@ export function transactionsRoute(dependencies: CreditsRouteDependencies): Route
     method: 'get',
     path: '/api/unified/transactions',
     access: 'credits:read',
+    aboutUser: 'query',
     errors: 'credits',
     cors: 'configured',
     documentation: {

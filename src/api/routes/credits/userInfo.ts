@@ -28,6 +28,7 @@ export function userInfoRoute(dependencies: CreditsRouteDependencies): Route {
     method: 'get',
     path: '/api/unified/user-info',
     access: 'credits:read',
+    aboutUser: 'query',
     errors: 'credits',
     cors: 'configured',
     documentation: {

@@ -26,6 +26,7 @@ export function deleteProjectRoute(dependencies: WorkspaceRouteDependencies): Ro
     method: 'delete',
     path: '/api/unified/workspace/projects/:code',
     access: 'workspace:write',
+    aboutUser: 'query',
     errors: 'problem',
     cors: 'configured',
     documentation: {

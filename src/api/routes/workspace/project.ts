@@ -21,6 +21,7 @@ export function projectRoute(dependencies: WorkspaceRouteDependencies): Route {
     method: 'get',
     path: '/api/unified/project/:code',
     access: 'workspace:read',
+    aboutUser: 'query',
     errors: 'credits',
     cors: 'configured',
     documentation: {

@@ -45,6 +45,7 @@ export function projectPagesRoute(dependencies: WorkspaceRouteDependencies): Rou
     method: 'get',
     path: '/api/unified/workspace/projects',
     access: 'workspace:read',
+    aboutUser: 'query',
     errors: 'problem',
     cors: 'configured',
     documentation: {

@@ -32,6 +32,7 @@ export function projectsRoute(dependencies: WorkspaceRouteDependencies): Route {
     method: 'get',
     path: '/api/unified/projects',
     access: 'workspace:read',
+    aboutUser: 'query',
     errors: 'credits',
     cors: 'configured',
     documentation: {

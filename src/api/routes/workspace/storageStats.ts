@@ -32,6 +32,7 @@ export function storageStatsRoute(dependencies: WorkspaceRouteDependencies): Rou
     method: 'get',
     path: '/api/unified/storage-stats',
     access: 'workspace:read',
+    aboutUser: 'query',
     errors: 'credits',
     cors: 'configured',
     documentation: {

@@ -25,6 +25,7 @@ export function userProjectsRoute(dependencies: WorkspaceRouteDependencies): Rou
     method: 'get',
     path: '/api/unified/user-projects',
     access: 'workspace:read',
+    aboutUser: 'query',
     errors: 'credits',
     cors: 'configured',
     documentation: {
