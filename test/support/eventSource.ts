@@ -1,6 +1,9 @@
 import { type ClientRequest, get, type IncomingMessage } from 'node:http';
 import { waitFor } from './waitFor.ts';
 
+/** Much less than it takes until everything is read again for want of word. */
+const LONGEST_WAIT_MILLISECONDS = 5_000;
+
 export interface ReceivedEvent {
   readonly event: string;
   readonly id: string;
@@ -51,12 +54,20 @@ export class EventSource {
 
   /** Waits until this many events have come. */
   count(length: number): Promise<readonly ReceivedEvent[]> {
-    return waitFor(`${length} events`, async () => (this.events.length >= length ? this.events : undefined));
+    return waitFor(
+      `${length} events`,
+      async () => (this.events.length >= length ? this.events : undefined),
+      LONGEST_WAIT_MILLISECONDS,
+    );
   }
 
   /** Waits for the first event, past or to come, whose data is wanted. */
   data(wanted: (data: { credits: number; held: number }) => boolean): Promise<ReceivedEvent> {
-    return waitFor('the event', async () => this.events.find(({ data }) => wanted(JSON.parse(data))));
+    return waitFor(
+      'the event',
+      async () => this.events.find(({ data }) => wanted(JSON.parse(data))),
+      LONGEST_WAIT_MILLISECONDS,
+    );
   }
 
   pause(): void {

@@ -10,6 +10,8 @@ import type { CreditsRouteDependencies } from './dependencies.ts';
 import { LedgerRefusalError } from './ledgerRefusals.ts';
 
 const HEARTBEAT_MILLISECONDS = 15_000;
+/** Then the reader connects again by itself, and its credential is looked at again. */
+const LONGEST_STREAM_MILLISECONDS = 15 * 60_000;
 
 const StreamQuery = z.object({ user_id: UserId });
 
@@ -25,12 +27,12 @@ export function balanceStreamRoute(dependencies: CreditsRouteDependencies): Rout
     documentation: {
       summary: 'Live balance by server-sent events',
       description:
-        'An event `balance` with the current balance at once, then one after each change; a reader that is slow gets the latest state only. `id` is the version of the balance and never falls. Who connects again gets the current balance first, so nothing has to be asked for again. A comment comes every 15 s.',
+        'An event `balance` with the current balance at once, then one after each change; a reader that is slow gets the latest state only. `id` is the version of the balance and never falls. Who connects again gets the current balance first, so nothing has to be asked for again. A comment comes every 15 s. After 15 minutes the stream ends, and the reader connects again.',
       tags: ['Credits'],
       requestParams: { query: StreamQuery },
       responses: {
         200: {
-          description: 'Events without end, with the data `{"user_id": …, "credits": …, "held": …}`',
+          description: 'Events with the data `{"user_id": …, "credits": …, "held": …}`',
           content: { 'text/event-stream': { schema: z.string() } },
         },
         404: { description: 'No such user' },
@@ -59,7 +61,11 @@ async function openStream(
     show: (balance) => events.show(balance),
     end: () => events.end(),
   });
-  response.once('close', stop);
+  const timer = setTimeout(() => events.end(), LONGEST_STREAM_MILLISECONDS).unref();
+  response.once('close', () => {
+    clearTimeout(timer);
+    stop();
+  });
   events.begin();
   // Nothing but headers is wanted; Node drops what is written behind them.
   if (request.method === 'HEAD') events.end();

@@ -3,7 +3,8 @@ import type { LedgerCommand, LedgerOutcome } from '../../../domain/credits/ledge
 import type { Reply } from '../../../models/idempotency.ts';
 import type { Ledger } from '../../../models/ledger.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
-import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
+import { answerOnce, refusalReply } from '../../idempotency.ts';
+import { executeOnce } from './executeOnce.ts';
 import { refusedByLedger } from './ledgerRefusals.ts';
 
 export type Done = Extract<LedgerOutcome, { kind: 'done' }>;
@@ -29,13 +30,10 @@ export async function carryOut(
   response: Response,
   { command, body, status, show }: LedgerWrite,
 ): Promise<void> {
-  const once = onceOf(request, body);
   const reply = (outcome: LedgerOutcome): Reply =>
     outcome.kind === 'done'
       ? { status, body: JSON.stringify(show(outcome)) }
       : refusalReply(refusedByLedger(outcome), request);
-  const answer = once
-    ? ledger.executeOnce(command, { ...once, reply })
-    : ledger.execute(command).then((outcome) => ({ kind: 'first' as const, reply: reply(outcome) }));
+  const answer = executeOnce(ledger, request, command, body, reply);
   answerOnce(request, response, await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', answer));
 }

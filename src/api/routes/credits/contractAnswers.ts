@@ -5,8 +5,9 @@ import type { Ledger, Reply } from '../../../models/ledger.ts';
 import type { Fields } from '../../body/readFields.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import type { HttpError } from '../../errors.ts';
-import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
+import { answerOnce, refusalReply } from '../../idempotency.ts';
 import { readContractBody } from './contractFields.ts';
+import { executeOnce } from './executeOnce.ts';
 
 export type Done = Extract<LedgerOutcome, { kind: 'done' }>;
 export type Refused = Extract<LedgerOutcome, { kind: 'refused' }>;
@@ -46,13 +47,9 @@ export async function writeAndAnswer(
   response: Response,
   { command, sent, show, refuse }: ContractWrite,
 ): Promise<void> {
-  const once = onceOf(request, sent);
   const reply = (outcome: LedgerOutcome): Reply =>
     outcome.kind === 'done' ? successReply(show(outcome)) : refusalReply(refuse(outcome), request);
-  const answer = once
-    ? ledger.executeOnce(command, { ...once, reply })
-    : ledger.execute(command).then((outcome) => ({ kind: 'first' as const, reply: reply(outcome) }));
-  answerOnce(request, response, await answer);
+  answerOnce(request, response, await executeOnce(ledger, request, command, sent, reply));
 }
 
 /** Clients look at `success`, hardly ever at the status. */

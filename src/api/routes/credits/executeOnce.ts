@@ -1,0 +1,24 @@
+import type { Request } from 'express';
+import type { LedgerCommand, LedgerOutcome } from '../../../domain/credits/ledger.ts';
+import type { OnceAnswer, Reply } from '../../../models/idempotency.ts';
+import type { Ledger } from '../../../models/ledger.ts';
+import { onceOf } from '../../idempotency.ts';
+
+/**
+ * Carries out the command that a request asks for: once for ever when it has an Idempotency-Key.
+ *
+ * @param sent - the fields as sent, which the key stands for
+ * @param reply - says what is answered, also to a refusal
+ * @throws BadRequestError when the key cannot be taken; ServiceUnavailableError when MongoDB is away
+ */
+export async function executeOnce(
+  ledger: Ledger,
+  request: Request,
+  command: LedgerCommand,
+  sent: unknown,
+  reply: (outcome: LedgerOutcome) => Reply,
+): Promise<OnceAnswer> {
+  const once = onceOf(request, sent);
+  if (once) return ledger.executeOnce(command, { ...once, reply });
+  return { kind: 'first', reply: reply(await ledger.execute(command)) };
+}
