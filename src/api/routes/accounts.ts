@@ -46,7 +46,7 @@ const NewAccount = z.strictObject({
   first_name: z.string().exactOptional(),
   last_name: z.string().exactOptional(),
   company_name: z.string().exactOptional(),
-  usage_user_id: z.int().exactOptional(),
+  usage_user_id: z.int().positive().exactOptional(),
   credits_user_id: z.string().exactOptional(),
   store_id: z.string().exactOptional(),
   password: z.string().exactOptional().meta({
@@ -63,7 +63,7 @@ const ChangedAccount = z
     first_name: z.string().nullable(),
     last_name: z.string().nullable(),
     company_name: z.string().nullable(),
-    usage_user_id: z.int().nullable(),
+    usage_user_id: z.int().positive().nullable(),
     credits_user_id: z.string().nullable(),
     store_id: z.string().nullable(),
   })
