@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ContractFields } from '../domain/usage/contractFields.ts';
+import { readRetryAfter } from './retryAfter.ts';
 
 /** What became of a report at the other server. */
 export type RelayOutcome =
@@ -83,7 +84,10 @@ function readOutcome(response: Response, text: string | undefined): RelayOutcome
   // Without the contract's body it is somebody else's answer: of a proxy, or at a wrong address.
   const isOfTheContract = answer?.status === 'error';
   if (isOfTheContract && PERMANENT_STATUSES.has(response.status)) return { kind: 'refused', reason };
-  return unavailable(reason, retryAfter(response.headers.get('retry-after')));
+  return unavailable(
+    reason,
+    readRetryAfter(response.headers.get('retry-after'), LONGEST_RETRY_AFTER_MILLISECONDS),
+  );
 }
 
 function unavailable(reason: string, retryAfterMilliseconds?: number): RelayOutcome {
@@ -114,14 +118,6 @@ async function readBounded(response: Response): Promise<string | undefined> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-/** Seconds or a date (RFC 9110, 10.2.3), capped. */
-function retryAfter(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  const milliseconds = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
-  if (Number.isNaN(milliseconds)) return undefined;
-  return Math.min(Math.max(milliseconds, 0), LONGEST_RETRY_AFTER_MILLISECONDS);
 }
 
 /** `fetch` fails with a bare "fetch failed"; what happened is its cause. */

@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import type { OutboundHosts } from '../runtime/outboundHosts.ts';
+import { readRetryAfter } from './retryAfter.ts';
 
 /** One attempt at a receiver, ready to be sent. */
 export interface WebhookMessage {
@@ -76,7 +77,10 @@ export class WebhookClient {
       return {
         kind: 'answered',
         status: response.statusCode ?? 0,
-        retryAfterMilliseconds: retryAfter(response.headers['retry-after']),
+        retryAfterMilliseconds: readRetryAfter(
+          response.headers['retry-after'],
+          LONGEST_RETRY_AFTER_MILLISECONDS,
+        ),
         text: await readBeginning(response),
       };
     } catch (error) {
@@ -149,14 +153,6 @@ async function readBeginning(response: IncomingMessage): Promise<string> {
     response.destroy();
   }
   return Buffer.concat(chunks).subarray(0, MOST_BODY_BYTES).toString('utf8');
-}
-
-/** Seconds or a date (RFC 9110, 10.2.3), capped. */
-function retryAfter(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  const milliseconds = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
-  if (Number.isNaN(milliseconds)) return undefined;
-  return Math.min(Math.max(milliseconds, 0), LONGEST_RETRY_AFTER_MILLISECONDS);
 }
 
 function isAddress(hostname: string): boolean {
