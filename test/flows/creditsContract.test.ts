@@ -301,7 +301,7 @@ describe('POST deduct-credits', () => {
     [{ app_name: ['penora'] }, 'app_name must be a string'],
     [{ app_name: 'a\u0000b' }, 'app_name must not contain control characters'],
     [{ description: 7 }, 'description must be a string'],
-    [{ description: 'x'.repeat(1_001) }, 'description must be at most 1000 characters'],
+    [{ description: 'x'.repeat(10_001) }, 'description must be at most 10000 characters'],
     [{ project_code: 7 }, 'project_code must be a string'],
   ])('with %j is refused', async (more, error) => {
     expectRefusal(await api.post('/deduct-credits', { user_id: 'u', ...DEDUCT, ...more }), 400, error);

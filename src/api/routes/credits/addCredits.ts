@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
+import { LONGEST_TEXT } from '../../../domain/credits/limits.ts';
 import type { Fields } from '../../body/readFields.ts';
 import { BadRequestError, type HttpError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
@@ -12,7 +13,7 @@ import {
   writeAndAnswer,
 } from './contractAnswers.ts';
 import { isAbsent, nameField, positiveInteger, requireFields, textField } from './contractFields.ts';
-import { Amount, Description, KeyHeader, UserId, WRITE_REFUSALS } from './creditFields.ts';
+import { Amount, KeyHeader, UserId, WRITE_REFUSALS } from './creditFields.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
 
 const AddBody = z
@@ -20,7 +21,7 @@ const AddBody = z
     user_id: UserId,
     amount: Amount,
     transaction_type: z.string().default('purchased').meta({ description: 'Listed as it was sent' }),
-    description: Description.default('Credit addition'),
+    description: z.string().max(LONGEST_TEXT).default('Credit addition'),
   })
   .meta({ id: 'AddCredits' });
 

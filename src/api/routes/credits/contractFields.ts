@@ -3,6 +3,7 @@
  * clients know.
  */
 import type { Request } from 'express';
+import { LONGEST_TEXT } from '../../../domain/credits/limits.ts';
 import { parseJsonObject } from '../../body/json.ts';
 import { readBody } from '../../body/readBody.ts';
 import type { Fields } from '../../body/readFields.ts';
@@ -10,9 +11,8 @@ import { BadRequestError, UnauthorizedError } from '../../errors.ts';
 
 const BODY_LIMIT_BYTES = 1_048_576;
 
-/** Most characters of an id, a code or a name, and of a text that is written for people. */
+/** Most characters of an id, a code or a name. A text for people may hold what somebody asked an app for, word by word. */
 const LONGEST_NAME = 200;
-const LONGEST_TEXT = 1_000;
 
 const CONTROL_CHARACTER = /\p{Cc}/u;
 

@@ -6,7 +6,7 @@ import type { Fields } from '../../body/readFields.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import { answerToBody, balanceAfter, Timestamp, timestampText, writeAndAnswer } from './contractAnswers.ts';
-import { isAbsent, nameField, requireFields } from './contractFields.ts';
+import { isAbsent, nameField, requireFields, textField } from './contractFields.ts';
 import { KeyHeader, UserId, WRITE_REFUSALS } from './creditFields.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
 import { INITIAL_CREDITS } from './firstContact.ts';
@@ -70,8 +70,8 @@ async function createUser(
   requireFields(sent, ['user_id', 'username', 'email']);
   const user = {
     user_id: nameField(sent, 'user_id'),
-    username: nameField(sent, 'username'),
-    email: nameField(sent, 'email'),
+    username: textField(sent, 'username'),
+    email: textField(sent, 'email'),
   };
   const initial_credits = isAbsent(sent, 'initial_credits')
     ? INITIAL_CREDITS

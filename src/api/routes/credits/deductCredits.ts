@@ -1,11 +1,12 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
+import { LONGEST_TEXT } from '../../../domain/credits/limits.ts';
 import type { Fields } from '../../body/readFields.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import { answerToBody, balanceAfter, Timestamp, timestampText, writeAndAnswer } from './contractAnswers.ts';
 import { isAbsent, nameField, positiveInteger, requireFields, textField } from './contractFields.ts';
-import { Amount, AppName, Description, KeyHeader, UserId, WRITE_REFUSALS } from './creditFields.ts';
+import { Amount, AppName, KeyHeader, UserId, WRITE_REFUSALS } from './creditFields.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
 
 const DeductBody = z
@@ -13,7 +14,7 @@ const DeductBody = z
     user_id: UserId,
     amount: Amount,
     app_name: AppName,
-    description: Description.default('Credit usage'),
+    description: z.string().max(LONGEST_TEXT).default('Credit usage'),
     project_code: z
       .string()
       .nullable()
