@@ -342,6 +342,28 @@ test('several balances come in the order of the question, with those that nobody
   await api.expect(400, api.get('/balances'));
 });
 
+test.each([
+  ['POST', '/holds'],
+  ['GET', '/holds?user_id=u'],
+  ['GET', '/holds/x'],
+  ['POST', '/holds/x/capture'],
+  ['POST', '/holds/x/release'],
+  ['POST', '/refunds'],
+  ['POST', '/transfers'],
+  ['POST', '/grants'],
+  ['GET', '/balances?user_id=u'],
+  ['GET', '/balance?user_id=u'],
+  ['GET', '/balance/stream?user_id=u'],
+  ['GET', '/statement?user_id=u'],
+  ['PUT', '/thresholds/u'],
+  ['GET', '/thresholds/u'],
+])('%s %s without a credential is 401', async (method, path) => {
+  const answer = await fetch(`${api.url}/api/unified${path}`, { method });
+  expect(answer.status).toBe(401);
+  expect(answer.headers.get('content-type')).toContain('application/problem+json');
+  await answer.text();
+});
+
 test('the ledger is clean after all of it', () => expectCleanLedger(system));
 
 /** Until the clock shows another millisecond, so that two movements have two times. */
