@@ -25,10 +25,10 @@ import { choosePassword, type PasswordOptions } from './accounts/choosePassword.
 import { requireAccount } from './accounts/findAccount.ts';
 import { withAccounts } from './accounts/openAccounts.ts';
 import { asJson, asTable } from './accounts/print.ts';
+import { auditCommand } from './command/auditCommand.ts';
 import { CommandFailure } from './command/failure.ts';
 import { printLine } from './command/printLine.ts';
 import { runProgram } from './command/runProgram.ts';
-import { auditCommand } from './keys/audit.ts';
 
 const PAGE = 500;
 const HOUR_MILLISECONDS = 3_600_000;

@@ -18,10 +18,10 @@ import {
   rotateApiKey,
 } from '../src/models/apiKeys.ts';
 import { LOOKUP_DELAY_MILLISECONDS } from '../src/runtime/recentLookups.ts';
+import { auditCommand, BY_COMMAND } from './command/auditCommand.ts';
 import { CommandFailure } from './command/failure.ts';
 import { printLine } from './command/printLine.ts';
 import { runProgram } from './command/runProgram.ts';
-import { auditCommand, BY_COMMAND } from './keys/audit.ts';
 import { withApiKeys } from './keys/openApiKeys.ts';
 import { asJson, asTable } from './keys/print.ts';
 
