@@ -154,8 +154,9 @@ export class LedgerBook implements LedgerState {
     if (ids.size === 0) return;
     const found = accounts(this.#connection).find({ _id: { $in: [...ids] } }, this.#inSession);
     for await (const document of found) {
-      this.#loadedAccounts.set(document._id, toAccount(document));
-      this.#accounts.set(document._id, toAccount(document));
+      const account = toAccount(document);
+      this.#loadedAccounts.set(document._id, account);
+      this.#accounts.set(document._id, account);
     }
   }
 
