@@ -217,10 +217,10 @@ describe('many at once', () => {
         either(index).hold(user, AMOUNT, { expires_in_seconds: 2 }),
       ),
     );
-    // Each hold is taken on right around its end, from a little before to a little after.
+    // Each hold is taken on right around its end, from well before to a little after.
     const outcomes = await Promise.all(
       holds.map(async ({ hold_id, expires_at }, index) => {
-        const moment = Date.parse(expires_at) - 120 + (index % 30) * 8;
+        const moment = Date.parse(expires_at) - 800 + (index % 30) * 33;
         await waitFor('the hold is about to expire', async () => (Date.now() >= moment ? true : undefined));
         const [capture, release] = await Promise.all([
           either(index).post(`/holds/${hold_id}/capture`, {}),

@@ -3,7 +3,7 @@ import type { Balance, Hold, Movement } from '../../../domain/credits/ledger.ts'
 import { HOLD_STATUSES, MOVEMENT_KINDS } from '../../../domain/credits/ledger.ts';
 
 const LONGEST_ID = 200;
-const LONGEST_APP_NAME = 100;
+const LONGEST_APP_NAME = 200;
 const LONGEST_DESCRIPTION = 1_000;
 
 /** Opaque: a number as text, a UUID, or a name. */
