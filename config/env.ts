@@ -130,8 +130,8 @@ const environment = z.object({
         .filter((origin) => origin !== ''),
     )
     .default([]),
-  /** Requests a minute of one caller on the endpoints that are no published contract's. */
-  RATE_LIMIT_PER_MINUTE: z.coerce.number().int().positive().default(600),
+  /** Requests a minute of one caller on the endpoints that are no published contract's. A whole app may share one key. */
+  RATE_LIMIT_PER_MINUTE: z.coerce.number().int().positive().default(60_000),
   /** The same for the endpoints of the published contracts; unlimited unless set. */
   RATE_LIMIT_CONTRACT_PER_MINUTE: z.coerce.number().int().positive().optional(),
   /** Usage events a minute of one caller in batches. */
