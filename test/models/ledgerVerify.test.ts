@@ -67,7 +67,7 @@ describe('a planted fault is found', () => {
     ['a balance', () => plantAccount('ann', { available: 1_000 }), ['available user:ann']],
     ['what is held', () => plantAccount('ann', { held: 0 }), ['held held:ann', 'open-holds held:ann']],
     ['the number of movements', () => plantAccount('ann', { version: 99 }), ['gap user:ann']],
-    ['what is left of a grant', () => plantAccount('ann', { grants: [] }), []],
+    ['a grant that is gone', () => plantAccount('ann', { grants: [] }), ['grant user:ann']],
     [
       'more left of a grant',
       async () => {
@@ -106,7 +106,7 @@ describe('a planted fault is found', () => {
         plantMovement('transfer', ({ balances }) => ({
           balances: balances.map((balance) => ({ ...balance, available: balance.available + 1 })),
         })),
-      ['chain user:ann', 'chain user:bob', 'chain user:ann', 'chain user:bob'],
+      ['chain user:ann', 'chain user:bob'],
     ],
     [
       'a movement that is gone',
@@ -151,7 +151,6 @@ describe('a planted fault is found', () => {
     expect(drifted).toBe(drifts.length);
     const found = kinds(drifts);
     for (const drift of expected) expect(found).toContainEqual(expect.stringContaining(drift));
-    if (expected.length > 0) expect(drifted).toBeGreaterThan(0);
     expect((await verifyLedger(system.connection, 100)).drifted).toBe(0);
   });
 

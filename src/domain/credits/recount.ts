@@ -65,7 +65,8 @@ export function grantChanges(movement: Movement, userId: string): GrantPart[] {
 /** Counts a user's movements anew, one after the other, as far as the stored account goes. */
 export class UserRecount {
   readonly #account: CreditAccount;
-  readonly #grants: Map<string, number>;
+  /** What is left of the grants of which anything is left. */
+  readonly #grants = new Map<string, number>();
   #before: Balance;
   #available = 0;
   #held = 0;
@@ -73,7 +74,6 @@ export class UserRecount {
   constructor(account: CreditAccount) {
     this.#account = account;
     this.#before = { user_id: account.user_id, available: 0, held: 0, version: 0 };
-    this.#grants = new Map(account.grants.map((grant) => [grantKey(grant), 0]));
   }
 
   /** Takes the next of the user's movements, in the order of ids. One that is newer than the account is left out. */
@@ -81,79 +81,56 @@ export class UserRecount {
     const { user_id } = this.#account;
     const stated = movement.balances.find((balance) => balance.user_id === user_id);
     if (!stated || stated.version > this.#account.version) return [];
-    const user = amountIn(movement, `user:${user_id}`);
+    const available = amountIn(movement, `user:${user_id}`);
     const held = amountIn(movement, `held:${user_id}`);
     const before = this.#before;
     this.#before = stated;
-    this.#available += user;
+    this.#available += available;
     this.#held += held;
-    for (const part of grantChanges(movement, user_id)) {
-      const key = grantKey(part);
-      const known = this.#grants.get(key);
-      if (known !== undefined) this.#grants.set(key, known + part.amount);
-    }
-    const drift = (
-      kind: LedgerDrift['kind'],
-      column: 'user' | 'held',
-      stored: number,
-      recounted: number,
-    ) => ({
-      kind,
-      account: `${column}:${user_id}`,
-      movement_id: movement.movement_id,
-      stored,
-      recounted,
-    });
+    for (const part of grantChanges(movement, user_id)) this.#changeGrant(grantKey(part), part.amount);
     // Behind a gap nothing can be said about the step.
-    if (stated.version !== before.version + 1) {
-      return [drift('gap', 'user', stated.version, before.version + 1)];
-    }
-    return [
-      ...differing(drift, 'chain', 'user', stated.available, before.available + user),
-      ...differing(drift, 'chain', 'held', stated.held, before.held + held),
-      ...(stated.available < 0 ? [drift('negative', 'user', stated.available, 0)] : []),
-      ...(stated.held < 0 ? [drift('negative', 'held', stated.held, 0)] : []),
-    ];
+    const gap = this.#compare('gap', 'user', stated.version, before.version + 1);
+    const drifts =
+      gap.length > 0
+        ? gap
+        : [
+            ...this.#compare('chain', 'user', stated.available, before.available + available),
+            ...this.#compare('chain', 'held', stated.held, before.held + held),
+            ...this.#compare('negative', 'user', Math.min(0, stated.available), 0),
+            ...this.#compare('negative', 'held', Math.min(0, stated.held), 0),
+          ];
+    return drifts.map((drift) => ({ ...drift, movement_id: movement.movement_id }));
   }
 
   /** What is left to be said when all movements are counted. */
   end(): LedgerDrift[] {
-    const { user_id, available, held, version, grants } = this.#account;
-    const drift = (
-      kind: LedgerDrift['kind'],
-      column: 'user' | 'held',
-      stored: number,
-      recounted: number,
-    ) => ({
-      kind,
-      account: `${column}:${user_id}`,
-      stored,
-      recounted,
-    });
+    const { available, held, version } = this.#account;
+    const grants = new Map(this.#account.grants.map((grant) => [grantKey(grant), grant.remaining]));
     return [
-      ...differing(drift, 'available', 'user', available, this.#available),
-      ...differing(drift, 'held', 'held', held, this.#held),
-      ...differing(drift, 'gap', 'user', version, this.#before.version),
-      ...grants.flatMap((grant) =>
-        differing(drift, 'grant', 'user', grant.remaining, this.#grants.get(grantKey(grant)) ?? 0),
+      ...this.#compare('available', 'user', available, this.#available),
+      ...this.#compare('held', 'held', held, this.#held),
+      ...this.#compare('gap', 'user', version, this.#before.version),
+      ...[...new Set([...grants.keys(), ...this.#grants.keys()])].flatMap((key) =>
+        this.#compare('grant', 'user', grants.get(key) ?? 0, this.#grants.get(key) ?? 0),
       ),
     ];
   }
-}
 
-function differing(
-  drift: (
+  #changeGrant(key: string, amount: number): void {
+    const left = (this.#grants.get(key) ?? 0) + amount;
+    if (left === 0) this.#grants.delete(key);
+    else this.#grants.set(key, left);
+  }
+
+  #compare(
     kind: LedgerDrift['kind'],
     column: 'user' | 'held',
     stored: number,
     recounted: number,
-  ) => LedgerDrift,
-  kind: LedgerDrift['kind'],
-  column: 'user' | 'held',
-  stored: number,
-  recounted: number,
-): LedgerDrift[] {
-  return stored === recounted ? [] : [drift(kind, column, stored, recounted)];
+  ): LedgerDrift[] {
+    if (stored === recounted) return [];
+    return [{ kind, account: `${column}:${this.#account.user_id}`, stored, recounted }];
+  }
 }
 
 function amountIn(movement: Movement, account: string): number {
