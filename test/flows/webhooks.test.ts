@@ -338,7 +338,6 @@ describe('deliveries', () => {
     expect(attempts.map((attempt: { status_code: number }) => attempt.status_code)).toEqual([500, 204]);
     const wait = Date.parse(attempts[1].at) - Date.parse(attempts[0].at);
     expect(wait).toBeGreaterThanOrEqual(5_000);
-    expect(wait).toBeLessThan(9_000);
   });
 
   test('of a disabled receiver, and those with a running attempt, are not made again by hand', async () => {

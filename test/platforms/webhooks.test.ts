@@ -13,7 +13,8 @@ const never = new AbortController().signal;
 const headers = { 'webhook-id': 'evt_1', 'webhook-timestamp': '1767580260', 'webhook-signature': 'v1,x' };
 const body = '{"type":"credits.low"}';
 const loopback: LookupAddress = { address: '127.0.0.1', family: 4 };
-const limits = { connectMilliseconds: 300, answerMilliseconds: 400 };
+const patient = { connectMilliseconds: 5_000, answerMilliseconds: 10_000 };
+const impatient = { connectMilliseconds: 300, answerMilliseconds: 400 };
 
 let receiver: WebhookReceiver;
 beforeEach(async () => {
@@ -25,7 +26,7 @@ const anywhere = new OutboundHosts({ allowPrivate: true });
 const publicOnly = (resolve?: ResolveHost) =>
   new OutboundHosts({ allowPrivate: false, ...(resolve ? { resolve } : {}) });
 
-function post(url = receiver.url, hosts = anywhere, signal = never) {
+function post(url = receiver.url, hosts = anywhere, signal = never, limits = patient) {
   return new WebhookClient(hosts, limits).post({ url, headers, body }, signal);
 }
 
@@ -82,7 +83,11 @@ test.each([
 
 describe('a receiver that behaves badly', () => {
   test('hangs: it costs the time-out and no more', async () => {
-    expect(await posting({ kind: 'hang' })).toEqual({ kind: 'unanswered', reason: 'no answer within 0.4 s' });
+    receiver.behave(() => ({ kind: 'hang' }));
+    expect(await post(receiver.url, anywhere, never, impatient)).toEqual({
+      kind: 'unanswered',
+      reason: 'no answer within 0.4 s',
+    });
   });
 
   test('hangs in the body: the status is what it said', async () => {
@@ -124,7 +129,7 @@ describe('a receiver that behaves badly', () => {
 
   test('has a name that nobody answers for', async () => {
     const silent = publicOnly(() => new Promise(() => undefined));
-    expect(await post('http://silent.test/', silent)).toEqual({
+    expect(await post('http://silent.test/', silent, never, impatient)).toEqual({
       kind: 'unanswered',
       reason: 'no answer: CONNECT_TIMEOUT',
     });
