@@ -3,7 +3,7 @@ import { checkOperation } from '../domain/credits/checkOperation.ts';
 import type { LedgerCommand, LedgerOutcome } from '../domain/credits/ledger.ts';
 import type { LedgerOperation } from '../domain/credits/operation.ts';
 import { Coalescer } from '../runtime/coalescer.ts';
-import { isOutage } from '../runtime/outage.ts';
+import { isOutage, ServiceUnavailableError } from '../runtime/outage.ts';
 import {
   answerOf,
   findReplies,
@@ -36,9 +36,18 @@ export interface LedgerOptions {
  */
 const WRITE_LIMITS = { largestWrite: 256, mostWaiting: 4_096, writesAtOnce: 1 } as const;
 
+/**
+ * Together less than a client is kept waiting, so that whoever is told to come back has not been charged after all: what
+ * has waited longer is not begun, and what other transactions keep from being committed is given up.
+ */
+const LONGEST_WAIT_MILLISECONDS = 600;
+const LONGEST_CONFLICT_MILLISECONDS = 700;
+
 interface Request {
   readonly operation: LedgerOperation;
   readonly once: Once | undefined;
+  /** `performance.now()` */
+  readonly since: number;
 }
 
 type Settled =
@@ -65,7 +74,7 @@ export class Ledger {
    * @throws ServiceUnavailableError when MongoDB is away or too much waits; it may be done or not
    */
   async execute(command: LedgerCommand): Promise<LedgerOutcome> {
-    const settled = await this.#settle({ operation: command, once: undefined });
+    const settled = await this.#settle({ operation: command, once: undefined, since: performance.now() });
     if (settled.kind !== 'outcome') throw new TypeError('A command without a key has an outcome');
     return settled.outcome;
   }
@@ -78,7 +87,7 @@ export class Ledger {
    * @throws ServiceUnavailableError as `execute` does; a repeat tells which
    */
   async executeOnce(command: LedgerCommand, once: Once): Promise<OnceAnswer> {
-    const settled = await this.#settle({ operation: command, once });
+    const settled = await this.#settle({ operation: command, once, since: performance.now() });
     if (settled.kind !== 'answer') throw new TypeError('A command with a key has an answer');
     return settled.answer;
   }
@@ -90,7 +99,17 @@ export class Ledger {
     return settled;
   }
 
+  /** Leaves out whoever waited so long that the client is being told to come back. */
   async #write(requests: readonly Request[]): Promise<readonly Settled[]> {
+    const now = performance.now();
+    const inTime = requests.filter((request) => now - request.since <= LONGEST_WAIT_MILLISECONDS);
+    if (inTime.length === requests.length) return this.#writeShared(requests);
+    const settled = inTime.length > 0 ? await this.#writeShared(inTime) : [];
+    const settledOf = new Map(inTime.map((request, index) => [request, settled[index]]));
+    return requests.map((request) => settledOf.get(request) ?? { kind: 'failed', error: overloaded() });
+  }
+
+  async #writeShared(requests: readonly Request[]): Promise<readonly Settled[]> {
     try {
       return await this.#commit(requests);
     } catch (error) {
@@ -103,10 +122,14 @@ export class Ledger {
   /** A command that cannot be carried out must not take the ones along that only shared its transaction. */
   async #writeEachAlone(requests: readonly Request[]): Promise<Settled[]> {
     const settled: Settled[] = [];
+    let outage: { readonly error: unknown } | undefined;
     for (const request of requests) {
       try {
+        if (outage) throw outage.error;
         settled.push(...(await this.#commit([request])));
       } catch (error) {
+        // The others would only wait for the same store, one after the other.
+        if (isOutage(error)) outage = { error };
         settled.push({ kind: 'failed', error });
       }
     }
@@ -114,28 +137,36 @@ export class Ledger {
   }
 
   async #commit(requests: readonly Request[]): Promise<Settled[]> {
-    const { settled, change } = await inTransaction(this.#connection, async (session) => {
-      const kept = await findReplies(
-        this.#connection,
-        requests.flatMap(({ once }) => once?.id ?? []),
-        session,
-      );
-      const book = await LedgerBook.open(
-        this.#connection,
-        session,
-        requests
-          .filter(({ once }) => once === undefined || !kept.has(once.id))
-          .map(({ operation }) => operation),
-      );
-      const fresh: KeptReply[] = [];
-      const settled = requests.map((request) => carryOut(request, book, kept, fresh));
-      const change = await book.write();
-      await keepReplies(this.#connection, fresh, session);
-      return { settled, change };
-    });
+    const { settled, change } = await inTransaction(
+      this.#connection,
+      async (session) => {
+        const kept = await findReplies(
+          this.#connection,
+          requests.flatMap(({ once }) => once?.id ?? []),
+          session,
+        );
+        const book = await LedgerBook.open(
+          this.#connection,
+          session,
+          requests
+            .filter(({ once }) => once === undefined || !kept.has(once.id))
+            .map(({ operation }) => operation),
+        );
+        const fresh: KeptReply[] = [];
+        const settled = requests.map((request) => carryOut(request, book, kept, fresh));
+        const change = await book.write();
+        await keepReplies(this.#connection, fresh, session);
+        return { settled, change };
+      },
+      LONGEST_CONFLICT_MILLISECONDS,
+    );
     if (change.user_ids.length > 0 || change.event_ids.length > 0) this.#onChange(change);
     return settled;
   }
+}
+
+function overloaded(): ServiceUnavailableError {
+  return new ServiceUnavailableError('The ledger is overloaded; try again in a moment', 2);
 }
 
 /** @param fresh - gets the reply that is to be kept */
