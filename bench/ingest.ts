@@ -12,7 +12,7 @@ import { measureDrain } from './ingest/drain.ts';
 import { measureEcho } from './ingest/echo.ts';
 import { measureLatency } from './ingest/latency.ts';
 import { FULL_PACE, QUICK_PACE, type Section } from './ingest/section.ts';
-import { describeMachine, type Machine } from './report/machine.ts';
+import { describeMachine, machineText } from './report/machine.ts';
 import { Report } from './report/report.ts';
 import { median } from './report/statistics.ts';
 import { setStage } from './stage/stage.ts';
@@ -49,9 +49,9 @@ async function main(): Promise<void> {
   const report = new Report(print);
   try {
     const machine = await describeMachine(stage.redis, stage.mongoUrl, stage.mongoKind);
-    print(describe(machine));
+    print(machineText(machine));
     await measure({ stage, report, pace: options.quick ? QUICK_PACE : FULL_PACE });
-    print(`\n${describe(machine)}\n\n${report.text()}`);
+    print(`\n${machineText(machine)}\n\n${report.text()}`);
     print(`\nTook ${Math.round((performance.now() - startedAt) / 1_000)} s.`);
     if (options.json !== undefined) {
       writeFileSync(options.json, `${JSON.stringify({ machine, ...report.data() }, undefined, 2)}\n`);
@@ -71,14 +71,6 @@ async function measure(section: Section): Promise<void> {
     if (wanted.has('backlog')) await measureBacklog(section, median(drain.values));
   }
   if (wanted.has('latency')) await measureLatency(section);
-}
-
-function describe(machine: Machine): string {
-  return [
-    `${machine.cores} cores ${machine.cpu}, ${machine.memory_gib} GiB, Linux ${machine.kernel}`,
-    `${machine.started_at}, load average before the start ${machine.load_average.toFixed(1)}`,
-    `Node ${machine.node}, Redis ${machine.redis} (appendfsync always), MongoDB ${machine.mongodb}`,
-  ].join('\n');
 }
 
 await main();

@@ -41,3 +41,12 @@ async function mongoVersion(url: string): Promise<string> {
     await client.close();
   }
 }
+
+/** The same in a few lines. */
+export function machineText(machine: Machine): string {
+  return [
+    `${machine.cores} cores ${machine.cpu}, ${machine.memory_gib} GiB, Linux ${machine.kernel}`,
+    `${machine.started_at}, load average before the start ${machine.load_average.toFixed(1)}`,
+    `Node ${machine.node}, Redis ${machine.redis} (appendfsync always), MongoDB ${machine.mongodb}`,
+  ].join('\n');
+}
