@@ -18,6 +18,7 @@ import {
   expectSound,
   hold,
   once,
+  patiently,
   tally,
 } from './ledgerCommands.ts';
 
@@ -53,7 +54,7 @@ describe('oversell', () => {
   test.each([0, 1, 137, 499])('of 500 deductions from %i as many succeed as can', async (credits) => {
     const user = await newUser(credits);
     const outcomes = await Promise.all(
-      Array.from({ length: 500 }, (_, index) => ledger(index).execute(deduct(user))),
+      Array.from({ length: 500 }, (_, index) => patiently(ledger(index), deduct(user))),
     );
     expect(tally(outcomes).done ?? 0).toBe(credits);
     expect(await balanceOf(system.connection, user)).toEqual([0, 0]);
@@ -67,11 +68,11 @@ describe('oversell', () => {
     const user = await newUser(300);
     const outcomes = await Promise.all(
       Array.from({ length: 500 }, async (_, index): Promise<LedgerOutcome> => {
-        if (index % 3 > 0) return ledger(index).execute(deduct(user));
+        if (index % 3 > 0) return patiently(ledger(index), deduct(user));
         const command = hold(user, 1);
-        const outcome = await ledger(index).execute(command);
+        const outcome = await patiently(ledger(index), command);
         if (outcome.kind === 'done' && index % 2 === 0) {
-          return ledger(index + 1).execute(capture(command.hold_id));
+          return patiently(ledger(index + 1), capture(command.hold_id));
         }
         return outcome;
       }),
@@ -103,7 +104,7 @@ describe('a hold is resolved once', () => {
     const command = hold(user, 40);
     await carryOut(ledger(), command);
     const outcomes = await Promise.all(
-      Array.from({ length: 100 }, (_, index) => ledger(index).execute(capture(command.hold_id, 30))),
+      Array.from({ length: 100 }, (_, index) => patiently(ledger(index), capture(command.hold_id, 30))),
     );
     expect(tally(outcomes)).toEqual({ done: 1, 'hold-not-open': 99 });
     expect(await balanceOf(system.connection, user)).toEqual([70, 0]);
@@ -117,8 +118,8 @@ describe('a hold is resolved once', () => {
       const moment = expires_at - Date.now() - 10 + (index % 5) * 5;
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, moment)));
       const outcomes = await Promise.all([
-        ledger(index).execute(capture(hold_id)),
-        ledger(index + 1).execute({ kind: 'release', hold_id }),
+        patiently(ledger(index), capture(hold_id)),
+        patiently(ledger(index + 1), { kind: 'release', hold_id }),
         settleAll(),
       ]);
       return outcomes.filter((outcome) => outcome?.kind === 'done').length;

@@ -4,7 +4,7 @@
  */
 import mongoose from 'mongoose';
 import { Ledger } from '../../src/models/ledger.ts';
-import { deduct, hold, tally, transfer } from './ledgerCommands.ts';
+import { deduct, hold, patiently, tally, transfer } from './ledgerCommands.ts';
 
 const CLIENTS = 10;
 
@@ -19,7 +19,7 @@ async function spend([userId = '', count = '0']: readonly string[]): Promise<Rec
   const commands = Array.from({ length: Number(count) }, (_, index) =>
     index % 5 === 0 ? hold(userId, 1) : deduct(userId),
   );
-  return tally(await Promise.all(commands.map((command) => ledger.execute(command))));
+  return tally(await Promise.all(commands.map((command) => patiently(ledger, command))));
 }
 
 async function shuffle([milliseconds = '0', ...users]: readonly string[]): Promise<Record<string, number>> {
@@ -29,7 +29,7 @@ async function shuffle([milliseconds = '0', ...users]: readonly string[]): Promi
     const outcomes = [];
     while (performance.now() < until) {
       const amount = 1 + Math.floor(Math.random() * 5);
-      outcomes.push(await ledger.execute(transfer(random(), random(), amount)));
+      outcomes.push(await patiently(ledger, transfer(random(), random(), amount)));
     }
     return outcomes;
   };

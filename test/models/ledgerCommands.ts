@@ -6,6 +6,7 @@ import type { Ledger, Once } from '../../src/models/ledger.ts';
 import { importUsers } from '../../src/models/ledgerImport.ts';
 import { findBalances } from '../../src/models/ledgerReads.ts';
 import { verifyLedger } from '../../src/models/ledgerVerify.ts';
+import { isOutage } from '../../src/runtime/outage.ts';
 
 export type Done = Extract<LedgerOutcome, { kind: 'done' }>;
 
@@ -60,9 +61,26 @@ export function once(id: string, fingerprint = 'body'): Once {
   return { id, fingerprint, reply: (outcome) => ({ status: 200, body: JSON.stringify(outcome) }) };
 }
 
+/**
+ * Carries the command out as a client does who has a key: when the ledger is overloaded, whatever came of it, it asks
+ * again.
+ */
+export async function patiently(ledger: Ledger, command: LedgerCommand): Promise<LedgerOutcome> {
+  const key = once(randomUUID());
+  for (;;) {
+    try {
+      const answer = await ledger.executeOnce(command, key);
+      if (answer.kind === 'other-request') throw new Error('The key belongs to another request');
+      return JSON.parse(answer.reply.body);
+    } catch (error) {
+      if (!isOutage(error)) throw error;
+    }
+  }
+}
+
 /** Carries out what has to succeed. */
 export async function carryOut(ledger: Ledger, command: LedgerCommand): Promise<Done> {
-  const outcome = await ledger.execute(command);
+  const outcome = await patiently(ledger, command);
   if (outcome.kind !== 'done') throw new Error(`${command.kind} was refused: ${outcome.reason}`);
   return outcome;
 }
