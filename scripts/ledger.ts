@@ -1,5 +1,6 @@
 /** `npm run ledger -- verify`: the credits ledger, counted anew. */
 import { Command } from 'commander';
+import { countNumber } from '../src/domain/money/jsonNumber.ts';
 import { type LedgerVerification, verifyLedger } from '../src/models/ledgerVerify.ts';
 import { printLine } from './command/printLine.ts';
 import { runProgram } from './command/runProgram.ts';
@@ -41,9 +42,12 @@ function report({ users, movements, holds, totals, drifted, drifts }: LedgerVeri
 }
 
 function asJson({ totals, ...verification }: LedgerVerification): string {
-  return JSON.stringify({ ...verification, totals: Object.fromEntries(sorted(totals)) });
+  return JSON.stringify({
+    ...verification,
+    totals: Object.fromEntries(sorted(totals).map(([account, total]) => [account, countNumber(total)])),
+  });
 }
 
-function sorted(totals: ReadonlyMap<string, number>): [string, number][] {
+function sorted(totals: ReadonlyMap<string, bigint>): [string, bigint][] {
   return [...totals].sort(([one], [other]) => (one < other ? -1 : 1));
 }

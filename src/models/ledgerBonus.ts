@@ -10,7 +10,7 @@ import {
   type OnceKey,
   type Reply,
 } from './idempotency.ts';
-import { LedgerBook } from './ledgerBook.ts';
+import { LedgerBook, type LedgerChange } from './ledgerBook.ts';
 import { accounts } from './ledgerDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -59,43 +59,52 @@ export async function prepareLedgerBonus(connection: Connection): Promise<void> 
  * have more credits than can be counted is left out.
  *
  * @param once - its `id` names the run; without a key of the client's, choose a random one
+ * @param onChange - called after the commit of each page. Must not throw
  * @throws ServiceUnavailableError when MongoDB is away; what was given stays given
  */
 export async function giveBonusToAll(
   connection: Connection,
   amount: number,
   once: BonusOnce,
+  onChange: (change: LedgerChange) => void = () => undefined,
 ): Promise<OnceAnswer> {
   checkOperation({ kind: 'give-bonus', user_id: '', amount });
   for (;;) {
-    const answer = await inTransaction(connection, (session) => givePage(connection, amount, once, session));
-    if (answer) return answer;
+    const page = await inTransaction(connection, (session) => givePage(connection, amount, once, session));
+    if (page.change) onChange(page.change);
+    if (page.answer) return page.answer;
   }
 }
 
-/** @returns nothing as long as there may be more users */
+interface GivenPage {
+  readonly change?: LedgerChange;
+  /** Nothing as long as there may be more users. */
+  readonly answer?: OnceAnswer;
+}
+
 async function givePage(
   connection: Connection,
   amount: number,
   once: BonusOnce,
   session: ClientSession,
-): Promise<OnceAnswer | undefined> {
+): Promise<GivenPage> {
   const kept = (await findReplies(connection, [once.id], session)).get(once.id);
-  if (kept) return answerOf(kept, once);
+  if (kept) return { answer: answerOf(kept, once) };
   const run = await findRun(connection, amount, once, session);
-  if (run.fingerprint !== once.fingerprint) return { kind: 'other-request' };
+  if (run.fingerprint !== once.fingerprint) return { answer: { kind: 'other-request' } };
   const userIds = await usersBehind(connection, run.after, session);
-  const given = run.users_updated + (await giveTo(connection, userIds, run.amount, session));
+  const { count, change } = await giveTo(connection, userIds, run.amount, session);
+  const given = run.users_updated + count;
   const last = userIds.at(-1);
   if (last !== undefined && userIds.length === USERS_AT_A_TIME) {
     const progress = { ...run, after: last, users_updated: given };
     await runs(connection).replaceOne({ _id: once.id }, progress, { session, upsert: true });
-    return undefined;
+    return { change };
   }
   await runs(connection).deleteOne({ _id: once.id }, { session });
   const reply = once.reply({ users_updated: given, total_credits_distributed: given * run.amount });
   await keepReplies(connection, [{ id: once.id, fingerprint: once.fingerprint, reply }], session);
-  return { kind: 'first', reply };
+  return { change, answer: { kind: 'first', reply } };
 }
 
 async function findRun(
@@ -121,18 +130,18 @@ async function usersBehind(
   return page.map((account) => account._id);
 }
 
-/** @returns how many of them got it */
+/** @returns how many of them got it, and what that has changed */
 async function giveTo(
   connection: Connection,
   userIds: readonly string[],
   amount: number,
   session: ClientSession,
-): Promise<number> {
+): Promise<{ count: number; change: LedgerChange }> {
   const bonuses = userIds.map((user_id) => ({ kind: 'give-bonus', user_id, amount }) as const);
   const book = await LedgerBook.open(connection, session, bonuses);
   const outcomes = bonuses.map((bonus) => book.carryOut(bonus));
-  await book.write();
-  return outcomes.filter((outcome) => outcome.kind === 'done').length;
+  const change = await book.write();
+  return { count: outcomes.filter((outcome) => outcome.kind === 'done').length, change };
 }
 
 function runs(connection: Connection) {

@@ -1,7 +1,7 @@
 import type { ClientSession, Connection } from 'mongoose';
-import { balanceAfterLapses } from '../domain/credits/account.ts';
+import { type CreditAccount, currentBalance } from '../domain/credits/account.ts';
 import { firstMovementIdAt } from '../domain/credits/clock.ts';
-import { publicHold } from '../domain/credits/holds.ts';
+import { currentHold, type HeldCredits } from '../domain/credits/holds.ts';
 import type { Balance, Hold, HoldStatus, Movement } from '../domain/credits/ledger.ts';
 import { MOST_GRANTS } from '../domain/credits/limits.ts';
 import { accounts, holds, movements, toAccount, toHold, toMovement } from './ledgerDocuments.ts';
@@ -16,21 +16,14 @@ export interface LedgerUser extends Balance {
 }
 
 /**
- * Balances of the known ones among the users, all at one moment, in no order. What has lapsed is taken off already.
+ * Balances of the known ones among the users, all at one moment, in no order. What has lapsed is taken off already, and
+ * what overdue holds give back is there.
  *
  * @throws ServiceUnavailableError when MongoDB is away
  */
 export async function findBalances(connection: Connection, userIds: readonly string[]): Promise<Balance[]> {
-  const ids = [...new Set(userIds)];
-  const find = async (session?: ClientSession) => {
-    const found = await accounts(connection)
-      .find({ _id: { $in: ids } }, session ? { session } : {})
-      .toArray();
-    const now = Date.now();
-    return found.map((document) => balanceAfterLapses(toAccount(document), now));
-  };
-  // One document is a snapshot by itself.
-  return ids.length <= 1 ? find() : inTransaction(connection, find);
+  const found = await findCurrentAccounts(connection, userIds);
+  return found.map(({ balance }) => balance);
 }
 
 /** @throws ServiceUnavailableError when MongoDB is away */
@@ -38,11 +31,64 @@ export async function findLedgerUser(
   connection: Connection,
   userId: string,
 ): Promise<LedgerUser | undefined> {
-  const document = await accounts(connection).findOne({ _id: userId });
-  if (!document) return undefined;
-  const account = toAccount(document);
-  const { username, email, low_threshold, created_at } = account;
-  return { ...balanceAfterLapses(account, Date.now()), username, email, low_threshold, created_at };
+  const [found] = await findCurrentAccounts(connection, [userId]);
+  if (!found) return undefined;
+  const { username, email, low_threshold, created_at } = found.account;
+  return { ...found.balance, username, email, low_threshold, created_at };
+}
+
+interface CurrentAccount {
+  readonly account: CreditAccount;
+  readonly balance: Balance;
+}
+
+async function findCurrentAccounts(
+  connection: Connection,
+  userIds: readonly string[],
+): Promise<CurrentAccount[]> {
+  const ids = [...new Set(userIds)];
+  if (ids.length === 1) {
+    // One document is a snapshot by itself, as long as no holds have to be looked at beside it.
+    const found = await readAccounts(connection, ids);
+    if (found.every((account) => account.held === 0))
+      return found.map((account) => currentOf(account, [], Date.now()));
+  }
+  return inTransaction(connection, async (session) => {
+    const found = await readAccounts(connection, ids, session);
+    const now = Date.now();
+    const overdue = await readOverdueHolds(connection, found, now, session);
+    return found.map((account) => currentOf(account, overdue, now));
+  });
+}
+
+function currentOf(account: CreditAccount, overdue: readonly HeldCredits[], now: number): CurrentAccount {
+  const own = overdue.filter((hold) => hold.user_id === account.user_id);
+  return { account, balance: currentBalance(account, own, now) };
+}
+
+async function readAccounts(
+  connection: Connection,
+  ids: string[],
+  session?: ClientSession,
+): Promise<CreditAccount[]> {
+  const found = await accounts(connection)
+    .find({ _id: { $in: ids } }, session ? { session } : {})
+    .toArray();
+  return found.map(toAccount);
+}
+
+async function readOverdueHolds(
+  connection: Connection,
+  found: readonly CreditAccount[],
+  now: number,
+  session: ClientSession,
+): Promise<HeldCredits[]> {
+  const holders = found.filter((account) => account.held > 0).map((account) => account.user_id);
+  if (holders.length === 0) return [];
+  const overdue = await holds(connection)
+    .find({ user_id: { $in: holders }, status: 'open', expires_at: { $lte: new Date(now) } }, { session })
+    .toArray();
+  return overdue.map(toHold);
 }
 
 /**
@@ -113,7 +159,7 @@ export async function findMovement(
 /** @throws ServiceUnavailableError when MongoDB is away */
 export async function findHold(connection: Connection, holdId: string): Promise<Hold | undefined> {
   const found = await holds(connection).findOne({ _id: holdId });
-  return found ? publicHold(toHold(found)) : undefined;
+  return found ? currentHold(toHold(found), Date.now()) : undefined;
 }
 
 export interface HoldQuery {
@@ -131,19 +177,36 @@ export interface HoldQuery {
  */
 export async function listHolds(connection: Connection, query: HoldQuery): Promise<Hold[]> {
   const { user_id, status, before, limit } = query;
+  const now = Date.now();
   const created_at = before && new Date(before.created_at);
   const found = await holds(connection)
     .find({
       user_id,
-      ...(status === undefined ? {} : { status }),
-      ...(before && created_at
-        ? { $or: [{ created_at: { $lt: created_at } }, { created_at, _id: { $lt: before.hold_id } }] }
-        : {}),
+      $and: [
+        statusFilter(status, new Date(now)),
+        before && created_at
+          ? { $or: [{ created_at: { $lt: created_at } }, { created_at, _id: { $lt: before.hold_id } }] }
+          : {},
+      ],
     })
     .sort({ created_at: -1, _id: -1 })
     .limit(limit)
     .toArray();
-  return found.map((document) => publicHold(toHold(document)));
+  return found.map((document) => currentHold(toHold(document), now));
+}
+
+/** An open hold that is past its end counts as expired. */
+function statusFilter(status: HoldStatus | undefined, now: Date): object {
+  switch (status) {
+    case undefined:
+      return {};
+    case 'open':
+      return { status, expires_at: { $gt: now } };
+    case 'expired':
+      return { $or: [{ status }, { status: 'open', expires_at: { $lte: now } }] };
+    default:
+      return { status };
+  }
 }
 
 interface MovementRange {

@@ -16,7 +16,7 @@ export interface LedgerVerification {
   readonly movements: number;
   readonly holds: number;
   /** What issuance, expiry and each app come to by the movements. */
-  readonly totals: ReadonlyMap<string, number>;
+  readonly totals: ReadonlyMap<string, bigint>;
   /** How many differences there are. */
   readonly drifted: number;
   /** The first of them. */
@@ -32,7 +32,7 @@ export interface LedgerVerification {
  */
 export async function verifyLedger(connection: Connection, mostDrifts: number): Promise<LedgerVerification> {
   const found = new FoundDrifts(mostDrifts);
-  const totals = new Map<string, number>();
+  const totals = new Map<string, bigint>();
   let users = 0;
   let counted = 0;
   let after: string | undefined;
@@ -103,8 +103,8 @@ function movementBatches(connection: Connection): AsyncGenerator<Movement[]> {
 }
 
 /** No app can give back more than it has earned. */
-function overdrawnApps(totals: ReadonlyMap<string, number>): LedgerDrift[] {
+function overdrawnApps(totals: ReadonlyMap<string, bigint>): LedgerDrift[] {
   return [...totals]
-    .filter(([account, total]) => account.startsWith('app:') && total < 0)
-    .map(([account, total]) => ({ kind: 'negative', account, stored: total, recounted: 0 }));
+    .filter(([account, total]) => account.startsWith('app:') && total < 0n)
+    .map(([account, total]) => ({ kind: 'negative', account, stored: Number(total), recounted: 0 }));
 }

@@ -44,11 +44,11 @@ export async function verifyMovements(
   });
 }
 
-/** Adds what the movements bring to the accounts that belong to no user. */
-export function addToTotals(totals: Map<string, number>, batch: readonly Movement[]): void {
+/** Adds what the movements bring to the accounts that belong to no user. Unlike a user's balance they have no bound. */
+export function addToTotals(totals: Map<string, bigint>, batch: readonly Movement[]): void {
   for (const { account, amount } of batch.flatMap((movement) => movement.entries)) {
     if (account.startsWith('user:') || account.startsWith('held:')) continue;
-    totals.set(account, (totals.get(account) ?? 0) + amount);
+    totals.set(account, (totals.get(account) ?? 0n) + BigInt(amount));
   }
 }
 

@@ -74,7 +74,7 @@ test('a balance at a time is what was there then: holds taken off, lapses too, b
   const user = await newUser(10);
   const before = (await findLedgerUser(system.connection, user))?.created_at ?? 0;
   const opened = await nextMillisecond();
-  const end = Date.now() + 400;
+  const end = Date.now() + 2_000;
   await carryOut(ledger, add(user, 6, end));
   const granted = await nextMillisecond();
   const command = hold(user, 9);
@@ -176,4 +176,25 @@ test('holds are listed newest first, by status and in pages', async () => {
     all.find((found) => found.amount === 1),
   );
   expect(await findHold(system.connection, 'none')).toBeUndefined();
+});
+
+test('a hold past its end has given its credits back for whoever reads, before that is booked', async () => {
+  const user = await newUser(20);
+  const grant = add(user, 5, Date.now() + 1_000);
+  await carryOut(ledger, grant);
+  const short = hold(user, 15, 1_000);
+  await carryOut(ledger, short);
+  await until(short.expires_at);
+
+  expect(await balanceOf(system.connection, user)).toEqual([20, 0]);
+  expect(await findLedgerUser(system.connection, user)).toMatchObject({ available: 20, held: 0 });
+  expect(await findHold(system.connection, short.hold_id)).toMatchObject({ status: 'expired' });
+  const ids = async (status: 'open' | 'expired') =>
+    (await listHolds(system.connection, { user_id: user, status, limit: 10 })).map((found) => found.hold_id);
+  expect(await ids('open')).toEqual([]);
+  expect(await ids('expired')).toEqual([short.hold_id]);
+
+  const booked = await carryOut(ledger, deduct(user, 20));
+  expect(booked.balances).toMatchObject([{ available: 0, held: 0 }]);
+  expect(await ids('expired')).toEqual([short.hold_id]);
 });

@@ -39,9 +39,9 @@ test('a ledger that is as it was written has no drift', async () => {
   const verification = await verifyLedger(system.connection, 10);
   expect(verification).toMatchObject({ users: 2, holds: 2, drifted: 0, drifts: [] });
   expect(Object.fromEntries(verification.totals)).toEqual({
-    issuance: -220,
-    'app:imagegene': 4,
-    'app:penora': 8,
+    issuance: -220n,
+    'app:imagegene': 4n,
+    'app:penora': 8n,
   });
 });
 

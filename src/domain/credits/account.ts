@@ -1,4 +1,5 @@
 import { type Grant, remainingOf } from './grants.ts';
+import { type HeldCredits, leftOf } from './holds.ts';
 import type { Balance } from './ledger.ts';
 
 /** A user's credits: a projection of the movements, which can be made anew from them. */
@@ -45,11 +46,24 @@ export function balanceOf(account: CreditAccount): Balance {
   return { user_id, available, held, version };
 }
 
-/** The balance without the grants that have lapsed by then, although that is not booked yet. */
-export function balanceAfterLapses(account: CreditAccount, now: number): Balance {
-  const lapsed = account.grants.filter((grant) => grant.expires_at <= now);
-  const balance = balanceOf(account);
-  return { ...balance, available: balance.available - remainingOf(lapsed) };
+/**
+ * The balance as the next movement will find it: without the grants that have lapsed by then, and with what overdue holds
+ * give back, although neither is booked yet.
+ *
+ * @param overdue - the user's holds that are past their end
+ */
+export function currentBalance(
+  account: CreditAccount,
+  overdue: readonly HeldCredits[],
+  now: number,
+): Balance {
+  const lapsed = remainingOf(account.grants.filter((grant) => grant.expires_at <= now));
+  const returned = overdue.reduce((sum, hold) => sum + leftOf(hold), 0);
+  const lapsedOfReturned = overdue
+    .flatMap((hold) => hold.granted)
+    .reduce((sum, part) => (part.expires_at <= now ? sum + part.amount : sum), 0);
+  const { available, held, ...balance } = balanceOf(account);
+  return { ...balance, available: available - lapsed + returned - lapsedOfReturned, held: held - returned };
 }
 
 export function isLow(account: Pick<CreditAccount, 'available' | 'low_threshold'>): boolean {

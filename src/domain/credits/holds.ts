@@ -39,3 +39,9 @@ export function isOverdue(hold: Hold, now: number): boolean {
 export function publicHold({ granted: _, ...hold }: HeldCredits): Hold {
   return hold;
 }
+
+/** A hold as clients see it: past its end it is expired, also while that is not booked yet. */
+export function currentHold(hold: HeldCredits, now: number): Hold {
+  const shown = publicHold(hold);
+  return isOverdue(hold, now) ? { ...shown, status: 'expired' } : shown;
+}

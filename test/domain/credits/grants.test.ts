@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { balanceAfterLapses } from '../../../src/domain/credits/account.ts';
+import { currentBalance } from '../../../src/domain/credits/account.ts';
 import { MOST_GRANTS } from '../../../src/domain/credits/limits.ts';
 import { type Done, MemoryLedger } from './memoryLedger.ts';
 
@@ -44,8 +44,8 @@ test('a lapsed grant is gone at once for who reads, and is booked by the next wr
   deduct(ledger, 2);
   ledger.now += HOUR;
   const account = ledger.account('ann');
-  expect(account && balanceAfterLapses(account, ledger.now)).toMatchObject({ available: 10 });
-  expect(account && balanceAfterLapses(account, ledger.now - 1)).toMatchObject({ available: 13 });
+  expect(account && currentBalance(account, [], ledger.now)).toMatchObject({ available: 10 });
+  expect(account && currentBalance(account, [], ledger.now - 1)).toMatchObject({ available: 13 });
   const outcome = ledger.run({
     kind: 'deduct',
     user_id: 'ann',

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { giveBonusToAll } from '../../../models/ledgerBonus.ts';
+import { type BonusGiven as BonusGivenToAll, giveBonusToAll } from '../../../models/ledgerBonus.ts';
 import { sameSecret } from '../../access/sameSecret.ts';
 import { UnauthorizedError } from '../../errors.ts';
 import { answerOnce, onceOf } from '../../idempotency.ts';
@@ -57,7 +57,7 @@ export function giveBonusCreditsRoute(dependencies: CreditsRouteDependencies): R
 }
 
 async function giveBonusCredits(
-  { connection, bonusKey }: CreditsRouteDependencies,
+  { connection, bonusKey, onLedgerChange }: CreditsRouteDependencies,
   request: Request,
   response: Response,
 ): Promise<void> {
@@ -70,15 +70,13 @@ async function giveBonusCredits(
     ? DEFAULT_BONUS
     : positiveInteger(sent['bonus_amount'], 'bonus_amount');
   const once = onceOf(request, withoutKey) ?? { id: randomBytes(32).toString('base64url'), fingerprint: '' };
-  const answer = await giveBonusToAll(connection, amount, {
-    ...once,
-    reply: (given) =>
-      successReply({
-        message: `Successfully gave ${amount} bonus credits to all users`,
-        users_updated: given.users_updated,
-        total_credits_distributed: given.total_credits_distributed,
-        timestamp: timestampText(),
-      }),
-  });
+  const reply = (given: BonusGivenToAll) =>
+    successReply({
+      message: `Successfully gave ${amount} bonus credits to all users`,
+      users_updated: given.users_updated,
+      total_credits_distributed: given.total_credits_distributed,
+      timestamp: timestampText(),
+    });
+  const answer = await giveBonusToAll(connection, amount, { ...once, reply }, onLedgerChange);
   answerOnce(request, response, answer);
 }

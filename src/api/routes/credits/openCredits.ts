@@ -43,6 +43,7 @@ export function openCredits(
     dependencies: {
       connection: mongo,
       ledger,
+      onLedgerChange: onChange,
       liveBalances,
       firstContact: createFirstContact(mongo, ledger, environment.CREDITS_AUTO_CREATE),
       bonusKey: environment.CREDITS_BONUS_KEY,
