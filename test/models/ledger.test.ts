@@ -8,6 +8,7 @@ import { findBalances, findHold, listMovements } from '../../src/models/ledgerRe
 import { settleDueUsers } from '../../src/models/ledgerUpkeep.ts';
 import { startProcess } from '../support/processes.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
+import { waitFor } from '../support/waitFor.ts';
 import {
   add,
   addUser,
@@ -135,6 +136,31 @@ describe('a hold is resolved once', () => {
   async function settleAll(): Promise<undefined> {
     for await (const { failures } of settleDueUsers(other)) expect(failures).toEqual([]);
   }
+});
+
+test('of a hundred refunds of one deduction one is done, and the others are told which', async () => {
+  const user = await newUser(100);
+  const [spent] = (await carryOut(ledger(), deduct(user, 30))).movements;
+  const refund = { kind: 'refund', movement_id: spent?.movement_id ?? '', description: 'Sorry' } as const;
+  const outcomes = await Promise.all(
+    Array.from({ length: 100 }, (_, index) => patiently(ledger(index), refund)),
+  );
+  expect(tally(outcomes)).toEqual({ done: 1, 'already-refunded': 99 });
+  expect(await balanceOf(system.connection, user)).toEqual([100, 0]);
+});
+
+test('a process that is killed in the middle leaves no half a movement', async () => {
+  const users = [await newUser(1_000), await newUser(1_000)];
+  const client = startProcess(CLIENT, {}, [system.mongoUrl, 'transfer', '60000', ...users]);
+  await waitFor('the client is at work', async () => {
+    const [first] = await findBalances(system.connection, users.slice(0, 1));
+    return first && first.version > 200 ? true : undefined;
+  });
+  client.kill('SIGKILL');
+  await client.exited;
+  const balances = await findBalances(system.connection, users);
+  expect(balances.reduce((sum, balance) => sum + balance.available, 0)).toBe(2_000);
+  await expectSound(system.connection);
 });
 
 describe('one write for many', () => {
