@@ -42,13 +42,18 @@ export function isOutage(error: unknown): boolean {
   if (!(error instanceof mongo.MongoError)) return false;
   // A bulk write wraps what kept it from being sent, and only then holds an error in place of the server's answer.
   if (error instanceof mongo.MongoBulkWriteError && error.errorResponse instanceof Error)
-    return isOutage(error.errorResponse);
+    return isOutage(error.errorResponse) || isSystemError(error.errorResponse);
   return (
     MONGO_OUTAGES.some((outage) => error instanceof outage) ||
     MONGO_OUTAGE_NAMES.has(error.name) ||
     MONGO_TEMPORARY.some((label) => error.hasErrorLabel(label)) ||
     (error instanceof mongo.MongoServerError && MONGO_NOT_SERVING.has(Number(error.code)))
   );
+}
+
+/** A socket's own error. The driver hands it on as it is when the connection breaks while a large write is on its way. */
+function isSystemError(error: Error): boolean {
+  return 'syscall' in error;
 }
 
 /** First word of an error reply, which the protocol defines as its code: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */

@@ -72,6 +72,13 @@ test('what the data is at fault for is no outage', async () => {
     expect(isOutage(error)).toBe(false);
   }
   expect(isOutage(new TypeError('a mistake of ours'))).toBe(false);
+
+  const result = await things.bulkWrite([{ insertOne: { document: {} } }]);
+  const bulkError = (cause: Error) => new mongoose.mongo.MongoBulkWriteError(cause, result);
+  // As the driver makes it when the connection breaks while a large write is on its way.
+  const broken = Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET', syscall: 'write' });
+  expect(isOutage(bulkError(broken))).toBe(true);
+  expect(isOutage(bulkError(new TypeError('a mistake of ours')))).toBe(false);
   await connection.close();
   await server.stop();
 });
