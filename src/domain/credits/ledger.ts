@@ -97,6 +97,8 @@ export type LedgerCommand =
       readonly username: string;
       readonly email: string;
       readonly initial_credits: number;
+      /** Leaves the names of a user who is there already as they are. */
+      readonly keeps_known?: boolean | undefined;
     }
   | {
       readonly kind: 'deduct';

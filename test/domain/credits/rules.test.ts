@@ -6,8 +6,8 @@ import type { LedgerCommand } from '../../../src/domain/credits/ledger.ts';
 import { LONGEST_TEXT, MOST_CREDITS } from '../../../src/domain/credits/limits.ts';
 import { MemoryLedger } from './memoryLedger.ts';
 
-function newUser(initial_credits: number): LedgerCommand {
-  return { kind: 'create-user', user_id: 'ann', username: 'Ann', email: 'ann@x', initial_credits };
+function newUser(initial_credits: number, username = 'Ann', keeps_known?: boolean): LedgerCommand {
+  return { kind: 'create-user', user_id: 'ann', username, email: 'ann@x', initial_credits, keeps_known };
 }
 
 function deduct(amount: number, user_id = 'ann'): LedgerCommand {
@@ -53,9 +53,13 @@ describe('a new user', () => {
   test('who is there already gets new names and nothing else', () => {
     const ledger = new MemoryLedger();
     ledger.done(newUser(60));
-    const again = { ...newUser(500), username: 'Anna' } as LedgerCommand;
-    expect(ledger.done(again)).toMatchObject({ movements: [], balances: [{ available: 60, version: 2 }] });
+    expect(ledger.done(newUser(500, 'Anna'))).toMatchObject({
+      movements: [],
+      balances: [{ available: 60, version: 2 }],
+    });
     expect(ledger.account('ann')).toMatchObject({ username: 'Anna', email: 'ann@x' });
+    ledger.done(newUser(60, 'ann', true));
+    expect(ledger.account('ann')).toMatchObject({ username: 'Anna' });
   });
 
   test('an import makes one opening movement, and none for nothing', () => {

@@ -24,6 +24,8 @@ export function createFirstContact(connection: Connection, ledger: Ledger, creat
       username: user_id,
       email: '',
       initial_credits: INITIAL_CREDITS,
+      // Somebody else may have created the user meanwhile, with the real names.
+      keeps_known: true,
     });
   };
 }

@@ -11,10 +11,10 @@ type Operation<Kind> = Extract<LedgerOperation, { kind: Kind }>;
 
 /** A new user's credits are a bonus of ten and the rest; of one who is there already only the names change. */
 export function createUser(booking: Booking, command: Command<'create-user'>): RuleOutcome {
-  const { user_id, username, email, initial_credits } = command;
+  const { user_id, username, email, initial_credits, keeps_known } = command;
   const known = booking.account(user_id);
   if (known) {
-    if (known.username !== username || known.email !== email) {
+    if (!keeps_known && (known.username !== username || known.email !== email)) {
       booking.setAccount({ ...known, username, email });
     }
     return done([user_id]);
