@@ -11,6 +11,7 @@ await servePlatform({
   path: '/echo',
   access: 'open',
   errors: 'problem',
+  limit: 'none',
   async handle(request, response) {
     answerJson(response, 200, parseJson(await readBody(request, BODY_LIMIT_BYTES)));
   },
