@@ -34,11 +34,13 @@ export async function inTransaction<T>(
   let attempts = 0;
   const stepsInTime = async (session: ClientSession) => {
     usable(connection);
-    if (performance.now() > until)
-      throw new ServiceUnavailableError('MongoDB is overloaded; try again later', 2);
+    requireTime(until);
     attempts += 1;
     if (attempts > MOST_CONFLICTS_IN_A_ROW) throw new StillCollidingError();
-    return steps(session);
+    const result = await steps(session);
+    // Before the commit: what took too long, because MongoDB was away meanwhile, is rolled back.
+    requireTime(until);
+    return result;
   };
   for (let collisions = 0; ; ) {
     attempts = 0;
@@ -58,6 +60,11 @@ export async function inTransaction<T>(
       collisions += 1;
     }
   }
+}
+
+function requireTime(until: number): void {
+  if (performance.now() > until)
+    throw new ServiceUnavailableError('MongoDB is overloaded; try again later', 2);
 }
 
 export function isDuplicateKey(error: unknown): boolean {

@@ -154,6 +154,8 @@ test.each([
   ['more than counts exactly', { amount: 2 ** 53 }, 400, { errors: [{ field: 'amount' }] }],
   ['too long', { expires_in_seconds: 7 * 86_400 + 1 }, 400, { errors: [{ field: 'expires_in_seconds' }] }],
   ['a field that nobody knows', { expires_in: 5 }, 400, { status: 400 }],
+  ['half a character', { description: '\ud800' }, 400, { status: 400 }],
+  ['a name with a NUL', { app_name: 'a\u0000b' }, 400, { status: 400 }],
   ['a user who is unknown', { user_id: 'nobody' }, 404, { reason: 'unknown-user' }],
   ['a user that is an object', { user_id: { $ne: '' } }, 400, { errors: [{ field: 'user_id' }] }],
 ])('a hold of %s is refused, and moves nothing', async (_what, fields, status, problem) => {
@@ -176,6 +178,11 @@ test.each([
     expect([id, answer.status]).toEqual([id, 404]);
     expect(JSON.parse(answer.text)).toMatchObject({ reason: 'unknown-hold' });
   }
+});
+
+test.each(['/capture', '/release'])('an id that is far too long for a hold%s is 400', async (action) => {
+  const answer = await one.post(`/holds/${'a'.repeat(10_001)}${action}`, {});
+  expect(answer.status, answer.text).toBe(400);
 });
 
 describe('many at once', () => {

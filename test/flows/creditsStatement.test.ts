@@ -312,6 +312,7 @@ describe('a grant', () => {
 
   test.each([
     ['an end in the past', { expires_at: '2020-01-01T00:00:00Z' }, 422, 'already-expired'],
+    ['an end before 1970', { expires_at: '1969-12-31T23:59:59Z' }, 422, 'already-expired'],
     ['no end', { expires_at: undefined }, 400, undefined],
     ['a day for its end', { expires_at: '2200-01-01' }, 400, undefined],
     ['nobody to have it', { user_id: 'nobody' }, 404, 'unknown-user'],

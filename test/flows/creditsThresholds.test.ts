@@ -38,6 +38,11 @@ test('a threshold is set, shown and taken away', async () => {
   expect(await eventsOf(user)).toEqual([]);
 });
 
+test('an id that is far too long for a user is 400', async () => {
+  const answer = await setThreshold('a'.repeat(10_001), 20);
+  expect(answer.status, answer.text).toBe(400);
+});
+
 test('one event for each time that the credits fall below it, however many take part', async () => {
   const user = await one.newUser(uniqueName('user'), 60);
   await one.expect(200, setThreshold(user, 20));

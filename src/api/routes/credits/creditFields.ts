@@ -6,12 +6,18 @@ const LONGEST_ID = 200;
 const LONGEST_APP_NAME = 200;
 const LONGEST_DESCRIPTION = 1_000;
 
+/** No half of a surrogate pair and no NUL: neither comes back from the stores as it was sent. */
+const text = z
+  .string()
+  .refine((value) => value.isWellFormed() && !value.includes('\0'), 'holds characters that cannot be kept');
+const name = text.refine((value) => !/\p{Cc}/u.test(value), 'holds control characters');
+
 /** Opaque: a number as text, a UUID, or a name. */
-export const UserId = z.string().min(1).max(LONGEST_ID).meta({ example: 'u-1001' });
+export const UserId = name.min(1).max(LONGEST_ID).meta({ example: 'u-1001' });
 export const Amount = z.int().min(1).meta({ description: 'Whole credits' });
-export const AppName = z.string().trim().min(1).max(LONGEST_APP_NAME).meta({ example: 'imagegene' });
-export const Description = z.string().max(LONGEST_DESCRIPTION);
-export const ProjectCode = z.string().min(1).max(LONGEST_ID);
+export const AppName = name.trim().min(1).max(LONGEST_APP_NAME).meta({ example: 'imagegene' });
+export const Description = text.max(LONGEST_DESCRIPTION);
+export const ProjectCode = name.min(1).max(LONGEST_ID);
 export const Instant = z.iso.datetime({ offset: true });
 
 export const KeyHeader = z.object({

@@ -54,7 +54,8 @@ export function grantRoute({ ledger }: CreditsRouteDependencies): Route {
     },
     async handle(request, response) {
       const { sent, fields } = await readBodyAs(GrantBody, request);
-      const expires_at = Date.parse(fields.expires_at);
+      // What ended before 1970 has ended all the same.
+      const expires_at = Math.max(0, Date.parse(fields.expires_at));
       request.context.audit = { target: fields.user_id };
       const command = { kind: 'add', ...fields, app_name: GIVER, expires_at } as const;
       await carryOut(ledger, request, response, { command, body: sent, status: 201, show: grant });

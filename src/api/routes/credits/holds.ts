@@ -5,7 +5,7 @@ import { HOLD_STATUSES, type Hold } from '../../../domain/credits/ledger.ts';
 import { findHold, listHolds } from '../../../models/ledgerReads.ts';
 import { answerJson } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
-import { badRequestFrom } from '../../errors.ts';
+import { BadRequestError, badRequestFrom } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import { carryOut, type Done } from './carryOut.ts';
 import {
@@ -27,6 +27,7 @@ import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
 import { LedgerRefusalError } from './ledgerRefusals.ts';
 import { readBodyAs } from './readBodyAs.ts';
+import { readPathAs } from './readPathAs.ts';
 
 const DEFAULT_SECONDS = 900;
 const MOST_SECONDS = 7 * 86_400;
@@ -221,7 +222,9 @@ async function list(
 
 function positionOf(cursor: string): Pick<Hold, 'created_at' | 'hold_id'> {
   const [createdAt, hold_id = ''] = decodeCursor(cursor, 2);
-  return { created_at: Number(createdAt), hold_id };
+  const created_at = Number(createdAt);
+  if (!Number.isSafeInteger(created_at)) throw new BadRequestError('The cursor is not one of this list');
+  return { created_at, hold_id };
 }
 
 function holdChange({ hold, balances, movements }: Done): object {
@@ -231,5 +234,5 @@ function holdChange({ hold, balances, movements }: Done): object {
 }
 
 function holdIdOf(request: Request): string {
-  return String(request.params.hold_id);
+  return readPathAs(HoldPath, request).hold_id;
 }

@@ -9,6 +9,7 @@ import { KeyHeader, UserId, WRITE_REFUSALS } from './creditFields.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
 import { LedgerRefusalError } from './ledgerRefusals.ts';
 import { readBodyAs } from './readBodyAs.ts';
+import { readPathAs } from './readPathAs.ts';
 
 const ThresholdPath = z.object({ user_id: UserId });
 const ThresholdBody = z.strictObject({
@@ -74,5 +75,5 @@ export function thresholdRoutes({ ledger, connection }: CreditsRouteDependencies
 }
 
 function userIdOf(request: Request): string {
-  return String(request.params.user_id);
+  return readPathAs(ThresholdPath, request).user_id;
 }
