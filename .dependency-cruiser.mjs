@@ -28,6 +28,7 @@ const LAYERS = {
     'src/providers',
     'src/queues',
     'src/models',
+    'src/platforms',
     'src/domain',
     'src/runtime',
   ],

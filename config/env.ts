@@ -23,6 +23,11 @@ const encryptionKey = (name: string) =>
       return { id, key: Buffer.from(key, 'base64') };
     });
 
+const httpUrl = (name: string) =>
+  z
+    .url({ protocol: /^https?$/, error: `${name} is an http:// or https:// address` })
+    .refine(hasNoCredentials, `${name} holds a user name or a password`);
+
 /** No URL in the sense of the WHATWG when it names several servers of a replica set. */
 const MONGODB_ADDRESS = /^mongodb(?:\+srv)?:\/\/(?:[^@/\s]+@)?[^@/\s,]+(?:,[^@/\s,]+)*(?:\/\S*)?$/;
 const MONGODB_ADDRESS_WANTED = 'MONGODB_URL is a mongodb:// or mongodb+srv:// address';
@@ -40,6 +45,8 @@ const NEEDED_BY = [
   ['SUPERADMIN_USERNAME', 'SUPERADMIN_PASSWORD'],
   ['SUPERADMIN_PASSWORD', 'SUPERADMIN_USERNAME'],
   ['ENCRYPTION_PREVIOUS_KEY', 'ENCRYPTION_KEY'],
+  ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'],
+  ['S3_SECRET_ACCESS_KEY', 'S3_ACCESS_KEY_ID'],
 ] as const;
 
 const environment = z.object({
@@ -141,6 +148,55 @@ const environment = z.object({
   /** Encrypts the secrets that are kept in MongoDB: 32 bytes in base64. The id before the colon names it in the records. */
   ENCRYPTION_KEY: encryptionKey('ENCRYPTION_KEY').optional(),
   ENCRYPTION_PREVIOUS_KEY: encryptionKey('ENCRYPTION_PREVIOUS_KEY').optional(),
+  /** Where icons come from: OpenAI's images API with this key, or drawn here without one. */
+  OPENAI_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7E]+$/, 'OPENAI_API_KEY goes into a header: visible characters of ASCII only')
+    .optional(),
+  OPENAI_BASE_URL: httpUrl('OPENAI_BASE_URL').optional(),
+  /** A model of the installed package's list; the default is a current one (`src/platforms/images/openaiModels.ts`). */
+  OPENAI_MODEL: z.string().min(1).optional(),
+  /** `<width>x<height>` of what is asked for. */
+  OPENAI_IMAGE_SIZE: z
+    .string()
+    .regex(/^[1-9]\d{2,3}x[1-9]\d{2,3}$/, 'OPENAI_IMAGE_SIZE is <width>x<height>, such as 1024x1024')
+    .default('1024x1024'),
+  OPENAI_IMAGE_QUALITY: z.enum(['low', 'medium', 'high', 'xhigh', 'max', 'auto']).default('medium'),
+  /** How long one call may take. Its outcome is unknown then. */
+  OPENAI_TIMEOUT_SECONDS: seconds('OPENAI_TIMEOUT_SECONDS').default(60),
+  /** What the whole fleet may ask for in any 60 seconds. */
+  OPENAI_RATE_LIMIT_RPM: z.coerce.number().int().positive().default(50),
+  OPENAI_RATE_LIMIT_TPM: z.coerce.number().int().positive().default(40_000),
+  OPENAI_RATE_LIMIT_IPM: z.coerce.number().int().positive().default(50),
+  /** Images of one batch that run at a time. */
+  BATCH_SIZE_DEFAULT: z.coerce.number().int().min(1).max(50).default(5),
+  /** Calls of the provider for one image that may fail before it is given up. */
+  ICONS_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(10).default(3),
+  /** Without any progress for that long, what is left of a batch fails. */
+  ICONS_BATCH_TIMEOUT_SECONDS: seconds('ICONS_BATCH_TIMEOUT_SECONDS').default(300),
+  /** How long the state of finished batches can be read. The images stay. */
+  ICONS_KEEP_BATCHES_HOURS: z.coerce.number().positive().default(24),
+  /** The original's development mode: icons need no token, and a batch start answers 200. Only for its test scripts. */
+  ICONS_OPEN_MODE: flag('ICONS_OPEN_MODE'),
+  /** Whole credits for one icon; 0 charges nothing. */
+  ICONS_CREDITS_PER_ICON: z.coerce.number().int().min(0).max(1_000_000).default(0),
+  /** Icons that one account may get in a month of the business time zone; unlimited unless set. */
+  ICONS_MONTHLY_LIMIT: z.coerce.number().int().positive().optional(),
+  /** Where the API is seen from outside; image URLs in answers begin with it. Without it they begin with /api/images. */
+  PUBLIC_BASE_URL: httpUrl('PUBLIC_BASE_URL')
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional(),
+  /** Where files are kept. Several machines need a place that all of them reach. */
+  STORAGE_DRIVER: z.enum(['disk', 's3']).default('disk'),
+  STORAGE_PATH: z.string().min(1).default('.data/files'),
+  S3_BUCKET: z.string().min(3).max(63).optional(),
+  S3_REGION: z.string().min(1).default('us-east-1'),
+  /** Of a server that is not Amazon's. */
+  S3_ENDPOINT: httpUrl('S3_ENDPOINT').optional(),
+  /** The bucket is named in the path instead of the host, as most such servers want it. */
+  S3_PATH_STYLE: flag('S3_PATH_STYLE'),
+  S3_ACCESS_KEY_ID: z.string().min(1).optional(),
+  S3_SECRET_ACCESS_KEY: z.string().min(1).optional(),
   /** How long SIGTERM waits for running requests and jobs. */
   DRAIN_TIMEOUT_SECONDS: seconds('DRAIN_TIMEOUT_SECONDS').default(20),
 });
@@ -174,6 +230,7 @@ export function readEnvironment(source: Record<string, string | undefined> = pro
     ...issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
     ...missingForRemoteCredits(present),
     ...missingPartners(present),
+    ...missingForS3(present),
   ];
   if (!parsed.success || problems.length > 0) throw new InvalidEnvironmentError(problems);
   return Object.freeze(parsed.data);
@@ -185,6 +242,11 @@ function missingForRemoteCredits(present: Record<string, string | undefined>): s
   return ['CREDITS_REMOTE_URL', 'CREDITS_REMOTE_KEY']
     .filter((name) => present[name] === undefined)
     .map((name) => `${name}: is needed with CREDITS_PROVIDER=remote`);
+}
+
+function missingForS3(present: Record<string, string | undefined>): string[] {
+  if (present.STORAGE_DRIVER !== 's3' || present.S3_BUCKET !== undefined) return [];
+  return ['S3_BUCKET: is needed with STORAGE_DRIVER=s3'];
 }
 
 function missingPartners(present: Record<string, string | undefined>): string[] {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type Environment, readEnvironment } from '../../config/env.ts';
 import { isPortFree, pickLoopbackPort } from '../../embedded/loopbackPort.ts';
 import type { Credentials } from './credentials.ts';
@@ -28,16 +29,18 @@ export interface Settings {
 /**
  * Checks the environment and the port.
  *
+ * @param folder - the data folder, where files are kept unless the environment says otherwise
  * @throws {InvalidEnvironmentError} with every bad variable
  * @throws {PortInUseError}
  */
-export async function readSettings(credentials: Credentials): Promise<Settings> {
+export async function readSettings(folder: string, credentials: Credentials): Promise<Settings> {
   const given = process.env;
   const embedMongo = !given.MONGODB_URL;
   const variables: NodeJS.ProcessEnv = {
     NODE_ENV: 'production',
     ...keysOf(credentials),
     ...(embedMongo ? firstSuperadmin(credentials) : {}),
+    STORAGE_PATH: join(folder, 'files'),
     ...withoutEmpty(given),
   };
   const environment = readEnvironment({ ...TO_BE_STARTED, ...variables });

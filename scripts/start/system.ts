@@ -38,7 +38,7 @@ export async function runSystem(options: SystemOptions): Promise<void> {
   const { folder, output, signal, processes } = options;
   const startedAt = performance.now();
   const credentials = openCredentials(folder);
-  const settings = await readSettings(credentials);
+  const settings = await readSettings(folder, credentials);
   const stopped = once(signal, 'abort');
   try {
     const holder = await startProcesses(options, settings);

@@ -22,7 +22,7 @@ export function openQueues(redis: Redis, prefix: string): OpenQueues {
     queueContracts.map((contract) => {
       const queue = new Queue(contract.name, {
         connection: redis,
-        prefix: queuePrefix(prefix, contract.name),
+        prefix: prefixOf(prefix, contract),
       });
       // Failed commands reject where they are awaited, and the connection logs its own outages.
       queue.on('error', () => undefined);
@@ -41,6 +41,11 @@ export function openQueues(redis: Redis, prefix: string): OpenQueues {
       await Promise.all([...queues.values()].map((queue) => queue.close()));
     },
   };
+}
+
+/** The prefix of a queue's keys. */
+export function prefixOf(prefix: string, contract: QueueContract): string {
+  return queuePrefix(prefix, contract.flow ?? contract.name);
 }
 
 /** A different hash tag for each queue spreads them over the slots of a Redis Cluster. */

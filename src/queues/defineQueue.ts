@@ -35,6 +35,8 @@ export interface QueueContract<Jobs extends Record<string, JobContract> = Record
   /** The domain; a worker process can be started for one family. */
   readonly family: string;
   readonly jobs: Jobs;
+  /** Queues whose jobs are parents and children of each other share the name of a flow, and with it a slot of a Redis Cluster. */
+  readonly flow?: string;
   /** Jobs that one worker process runs at a time. */
   readonly concurrency: number;
   /** Finished jobs; `none` where the effect can be looked up elsewhere. */

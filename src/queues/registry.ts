@@ -1,5 +1,6 @@
 import { creditsUpkeepQueue } from './credits.ts';
 import type { QueueContract } from './defineQueue.ts';
+import { iconBatchesQueue, iconsQueue } from './icons.ts';
 import { remoteCreditsQueue } from './remoteCredits.ts';
 import { usageQueue, usageRelayQueue, usageUpkeepQueue } from './usage.ts';
 import { webhookDeliveriesQueue, webhooksQueue } from './webhooks.ts';
@@ -13,4 +14,6 @@ export const queueContracts: readonly QueueContract[] = [
   webhooksQueue,
   webhookDeliveriesQueue,
   remoteCreditsQueue,
+  iconsQueue,
+  iconBatchesQueue,
 ];

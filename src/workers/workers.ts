@@ -5,7 +5,7 @@ import { RETRY_DELAYS_MILLISECONDS } from '../domain/webhooks/delivery.ts';
 import { UsagePending } from '../models/usagePending.ts';
 import { UsageRelay } from '../platforms/usageRelay.ts';
 import { WebhookClient } from '../platforms/webhooks.ts';
-import { type OpenQueues, queuePrefix } from '../producers/queues.ts';
+import { type OpenQueues, prefixOf, queuePrefix } from '../producers/queues.ts';
 import { openRemoteCredits } from '../providers/credits/open.ts';
 import { creditsUpkeepQueue } from '../queues/credits.ts';
 import type { QueueContract } from '../queues/defineQueue.ts';
@@ -49,7 +49,7 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
   const hosts = new OutboundHosts({ allowPrivate: environment.WEBHOOKS_ALLOW_PRIVATE });
   const runner = (queue: QueueContract): WorkerDependencies => ({
     ...dependencies,
-    prefix: queuePrefix(environment.REDIS_PREFIX, queue.name),
+    prefix: prefixOf(environment.REDIS_PREFIX, queue),
   });
   return [
     {

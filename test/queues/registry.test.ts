@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readEnvironment } from '../../config/env.ts';
 import { jobOptions } from '../../src/producers/jobOptions.ts';
-import { type OpenQueues, openQueues, queuePrefix } from '../../src/producers/queues.ts';
+import { type OpenQueues, openQueues, prefixOf } from '../../src/producers/queues.ts';
 import { queueContracts } from '../../src/queues/registry.ts';
 import type { usageRelayQueue } from '../../src/queues/usage.ts';
 import { connectRedis } from '../../src/runtime/redis.ts';
@@ -52,9 +52,10 @@ describe('names', () => {
   );
 
   test('no queue stands under the keys of another', () => {
-    const prefixes = queueContracts.map((queue) => queuePrefix('millrace', queue.name));
-    expect(new Set(prefixes).size).toBe(prefixes.length);
-    for (const prefix of prefixes) expect(prefix).toMatch(/^\{[^{}]+\}$/);
+    const keys = queueContracts.map((queue) => `${prefixOf('millrace', queue)}:${queue.name}`);
+    expect(new Set(keys).size).toBe(keys.length);
+    for (const prefix of queueContracts.map((queue) => prefixOf('millrace', queue)))
+      expect(prefix).toMatch(/^\{[^{}]+\}$/);
   });
 
   test('a family and a queue of another family never share a name, so a worker’s argument means one thing', () => {

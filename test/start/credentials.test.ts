@@ -71,8 +71,9 @@ test.each(['{', '[]', '"x"', '{"admin":{"api_key":"short"}}', '{"board":7}'])(
 test('are what the processes take, unless the environment says otherwise', async () => {
   vi.stubEnv('PORT', '0');
   onTestFinished(() => void vi.unstubAllEnvs());
-  const credentials = openCredentials(await temporaryFolder());
-  const { variables, environment } = await readSettings(credentials);
+  const folder = await temporaryFolder();
+  const credentials = openCredentials(folder);
+  const { variables, environment } = await readSettings(folder, credentials);
   expect(readEnvironment({ REDIS_URL: 'redis://h', MONGODB_URL: 'mongodb://h', ...variables })).toMatchObject(
     {
       JWT_SECRET: credentials.secrets.jwt,

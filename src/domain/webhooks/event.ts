@@ -1,5 +1,5 @@
 /** What receivers can subscribe to. A name that was given out stays. */
-export const EVENT_TYPES = ['credits.low'] as const;
+export const EVENT_TYPES = ['credits.low', 'icons.batch_finished', 'icons.paused'] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
 /** Every type, also those to come. */

@@ -1,0 +1,16 @@
+import type { Connection } from 'mongoose';
+import type { Environment } from '../../../../config/env.ts';
+import type { ImageSettings } from '../../../domain/icons/icon.ts';
+import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
+import type { IconRequests } from '../../../producers/icons/iconRequests.ts';
+
+/** What the icon routes work with. */
+export interface IconsRouteDependencies {
+  readonly environment: Environment;
+  readonly connection: Connection;
+  /** What new images are made with. */
+  readonly settings: ImageSettings;
+  readonly storage: ObjectStorage;
+  /** Starts, retries and cancels; it queues what is to be done. */
+  readonly requests: IconRequests;
+}
