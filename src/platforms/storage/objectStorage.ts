@@ -2,7 +2,9 @@ import type { Readable } from 'node:stream';
 
 /**
  * Where files are kept. A path is relative, of one or more names divided by `/`; each name is made of letters, digits, `_`, `-` and
- * `.` and begins with none of the dots (`assertObjectPath`). What is stored under a path never changes.
+ * `.` and neither begins nor ends with a dot (`assertObjectPath`). What is stored under a path never changes.
+ *
+ * Every method throws BadObjectPathError, StorageUnavailableError while the place is away, and `put` StorageFullError.
  */
 export interface ObjectStorage {
   /** Stores the bytes whole or not at all; they are durable when it resolves. Storing the same again changes nothing. */
@@ -10,12 +12,16 @@ export interface ObjectStorage {
   /** @returns nothing when there is no such file */
   stat(path: string): Promise<StoredObject | undefined>;
   /**
-   * @param range - bytes, both ends included; the whole file without it
+   * The stream fails when the file breaks off. Who does not read it to its end has to destroy it.
+   *
+   * @param range - bytes inside the file, both ends included; the whole file without it
    * @returns nothing when there is no such file
    */
   read(path: string, range?: ByteRange): Promise<Readable | undefined>;
   /** Deleting what is not there is no error. */
   remove(path: string): Promise<void>;
+  /** Deletes everything below a folder, a handful of files. No such folder is no error. */
+  removeFolder(folder: string): Promise<void>;
   /** Where people find it: a path of the file system, or an `s3://` address. */
   locationOf(path: string): string;
 }

@@ -1,0 +1,133 @@
+import { Readable } from 'node:stream';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { assertObjectPath } from './objectPath.ts';
+import type { ByteRange, ObjectStorage, StoredObject } from './objectStorage.ts';
+import { StorageFullError, StorageUnavailableError } from './storageErrors.ts';
+
+export interface S3Settings {
+  readonly bucket: string;
+  readonly region: string;
+  /** Of a server that is not Amazon's. */
+  readonly endpoint: string | undefined;
+  /** `<endpoint>/<bucket>/<path>` in place of `<bucket>.<endpoint>/<path>`. */
+  readonly pathStyle: boolean;
+  /** Without it the SDK looks where Amazon's tools do: its own environment variables, files, the machine's role. */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+  /** For one attempt until the answer begins, and then for each pause in it. */
+  readonly timeoutMilliseconds: number;
+}
+
+const CONNECTION_MILLISECONDS = 2_000;
+/** A request that came to nothing is sent again at once; waiting longer is the business of the queue and the client. */
+const ATTEMPTS = 3;
+const MOST_CONNECTIONS = 50;
+
+/** A bucket of Amazon S3, or of a server that speaks its protocol. */
+export class S3Storage implements ObjectStorage {
+  readonly #bucket: string;
+  readonly #client: S3Client;
+
+  constructor({ bucket, region, endpoint, pathStyle, credentials, timeoutMilliseconds }: S3Settings) {
+    this.#bucket = bucket;
+    this.#client = new S3Client({
+      region,
+      forcePathStyle: pathStyle,
+      maxAttempts: ATTEMPTS,
+      // Servers that are not Amazon's do not all know the checksums that the SDK adds by itself.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      requestHandler: {
+        connectionTimeout: Math.min(CONNECTION_MILLISECONDS, timeoutMilliseconds),
+        requestTimeout: timeoutMilliseconds,
+        throwOnRequestTimeout: true,
+        socketTimeout: timeoutMilliseconds,
+        httpAgent: { maxSockets: MOST_CONNECTIONS },
+        httpsAgent: { maxSockets: MOST_CONNECTIONS },
+      },
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(credentials === undefined ? {} : { credentials }),
+    });
+  }
+
+  async put(path: string, bytes: Buffer, contentType: string): Promise<void> {
+    if (await this.stat(path)) return;
+    const object = { ...this.#object(path), Body: bytes, ContentType: contentType };
+    await asStorageError(() => this.#client.send(new PutObjectCommand(object)));
+  }
+
+  async stat(path: string): Promise<StoredObject | undefined> {
+    const object = this.#object(path);
+    const found = await ifThere(() => this.#client.send(new HeadObjectCommand(object)));
+    if (!found) return undefined;
+    return { size: found.ContentLength ?? 0, modified_at: found.LastModified?.getTime() ?? 0 };
+  }
+
+  async read(path: string, range?: ByteRange): Promise<Readable | undefined> {
+    const object = { ...this.#object(path), ...(range ? { Range: `bytes=${range.from}-${range.to}` } : {}) };
+    const found = await ifThere(() => this.#client.send(new GetObjectCommand(object)));
+    // On Node the SDK hands over the answer's own stream.
+    return found?.Body instanceof Readable ? found.Body : undefined;
+  }
+
+  async remove(path: string): Promise<void> {
+    const object = this.#object(path);
+    await asStorageError(() => this.#client.send(new DeleteObjectCommand(object)));
+  }
+
+  async removeFolder(folder: string): Promise<void> {
+    assertObjectPath(folder);
+    const below = { Bucket: this.#bucket, Prefix: `${folder}/` };
+    for (;;) {
+      const page = await asStorageError(() => this.#client.send(new ListObjectsV2Command(below)));
+      const keys = page.Contents?.flatMap(({ Key }) => (Key === undefined ? [] : [Key])) ?? [];
+      for (const Key of keys) {
+        await asStorageError(() => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key })));
+      }
+      if (!page.IsTruncated || keys.length === 0) return;
+    }
+  }
+
+  locationOf(path: string): string {
+    return `s3://${this.#bucket}/${this.#object(path).Key}`;
+  }
+
+  #object(path: string): { readonly Bucket: string; readonly Key: string } {
+    assertObjectPath(path);
+    return { Bucket: this.#bucket, Key: path };
+  }
+}
+
+/** @returns nothing when the object is not there; HEAD has no body that would tell a missing bucket apart */
+async function ifThere<T>(request: () => Promise<T>): Promise<T | undefined> {
+  return asStorageError(async () => {
+    try {
+      return await request();
+    } catch (error) {
+      if (error instanceof S3ServiceException && NOT_THERE.has(error.name)) return undefined;
+      throw error;
+    }
+  });
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList; HEAD answers without a code. */
+const NOT_THERE: ReadonlySet<string> = new Set(['NoSuchKey', 'NotFound']);
+const INSUFFICIENT_STORAGE = 507;
+
+/** Whatever is wrong out there, from a lost connection to keys that have expired, may be put right meanwhile. */
+async function asStorageError<T>(request: () => Promise<T>): Promise<T> {
+  try {
+    return await request();
+  } catch (error) {
+    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+    if (status === INSUFFICIENT_STORAGE) throw new StorageFullError({ cause: error });
+    throw new StorageUnavailableError({ cause: error });
+  }
+}
