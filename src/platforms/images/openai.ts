@@ -21,6 +21,7 @@ export interface OpenAiImagesOptions {
 const OPENAI_URL = 'https://api.openai.com/v1';
 /** 5 MB of image as base64 is 6.7 MB of text; the rest of the answer is small. */
 const LARGEST_ANSWER_BYTES = 8 * 1_024 * 1_024;
+const LONGEST_CODE = 60;
 const LONGEST_MESSAGE = 300;
 const LONGEST_RETRY_AFTER_MILLISECONDS = 3_600_000;
 /** What the API adds to each prompt (6 as measured by others), with room. */
@@ -124,12 +125,14 @@ export class OpenAiImages implements ImageProvider {
   }
 
   #refusal(error: APIError, status: number): ImageOutcome {
-    const code = error.code ?? undefined;
     const isForOperator = status < 400 || status === 401 || status === 403 || status === 404;
+    const code = textOf(error, 'code');
     // Their texts may repeat the key, in parts.
     if (isForOperator) return { kind: 'quota-exhausted', message: named(status, code) };
     const message = this.#describe(error, status);
-    if (code !== undefined && OPERATOR_CODES.has(code)) return { kind: 'quota-exhausted', message };
+    if ([code, textOf(error, 'type')].some((name) => name !== undefined && OPERATOR_CODES.has(name))) {
+      return { kind: 'quota-exhausted', message };
+    }
     if (status === 429) {
       return {
         kind: 'rate-limited',
@@ -140,16 +143,23 @@ export class OpenAiImages implements ImageProvider {
     }
     if (GATEWAY_TIMEOUTS.has(status)) return unknown(message);
     if (status >= 500 || TRANSIENT_STATUSES.has(status)) return { kind: 'failed', message };
-    return { kind: 'refused', code: code ?? String(status), message };
+    return { kind: 'refused', code: code?.slice(0, LONGEST_CODE) ?? String(status), message };
   }
 
   #describe(error: APIError, status: number): string {
-    const body: unknown = error.error;
-    const text = typeof body === 'object' && body !== null && 'message' in body ? body.message : undefined;
-    const start = named(status, error.code ?? undefined);
-    if (typeof text !== 'string' || text === '') return start;
+    const start = named(status, textOf(error, 'code'));
+    const text = textOf(error, 'message');
+    if (text === undefined) return start;
     return `${start}: ${text.replaceAll(this.#options.apiKey, '[key]').slice(0, LONGEST_MESSAGE)}`;
   }
+}
+
+/** A field of the error in the answer's body, which may hold anything. */
+function textOf({ error }: APIError, field: 'code' | 'type' | 'message'): string | undefined {
+  const body: unknown = error;
+  if (typeof body !== 'object' || body === null || !(field in body)) return undefined;
+  const text: unknown = Object.entries(body).find(([name]) => name === field)?.[1];
+  return typeof text === 'string' && text !== '' ? text : undefined;
 }
 
 function readImage(answer: OpenAI.ImagesResponse, headers: Headers): ImageOutcome {
@@ -180,7 +190,7 @@ function retryAfter(headers: Headers | undefined): number | null {
 }
 
 function named(status: number, code: string | undefined): string {
-  return code === undefined ? `${status}` : `${status} ${code.slice(0, LONGEST_MESSAGE)}`;
+  return code === undefined ? `${status}` : `${status} ${code.slice(0, LONGEST_CODE)}`;
 }
 
 function unknown(message: string): ImageOutcome {
