@@ -67,7 +67,8 @@ const STANDARD_SIZES: readonly string[] = ['1024x1024', '1536x1024', '1024x1536'
 const LONGEST_PROMPT = 32_000;
 const MOST_IMAGES = 10;
 const LONGEST_EDGE = 3_840;
-const LARGEST_PIXELS = 3_840 * 2_160;
+const LEAST_PIXELS = 655_360;
+const MOST_PIXELS = 3_840 * 2_160;
 
 /** Carries a fault out of the reading. */
 class Refused extends Error {
@@ -164,7 +165,8 @@ function readSize(body: ReadonlyMap<string, unknown>, rules: ModelRules): { widt
     height % 16 === 0 &&
     Math.max(width, height) <= LONGEST_EDGE &&
     Math.max(width, height) <= 3 * Math.min(width, height) &&
-    width * height <= LARGEST_PIXELS;
+    width * height >= LEAST_PIXELS &&
+    width * height <= MOST_PIXELS;
   return rules.freeSizes && isWithinLimits ? { width, height } : wrong();
 }
 

@@ -90,6 +90,7 @@ describe('refuses', () => {
     ['n of 11', { ...valid, n: 11 }, 400, 'integer_above_max_value', 'n'],
     ['n of 1.5', { ...valid, n: 1.5 }, 400, 'invalid_type', 'n'],
     ['a size of its own', { ...valid, size: '1000x1000' }, 400, 'invalid_value', 'size'],
+    ['a small size', { ...valid, size: '256x256' }, 400, 'invalid_value', 'size'],
     ['a long strip', { ...valid, size: '3840x1024' }, 400, 'invalid_value', 'size'],
     [
       'a free size of an old model',

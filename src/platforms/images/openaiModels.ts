@@ -31,7 +31,7 @@ const THIRD: ModelFacts = {
 };
 /**
  * No formula is published. Others measured for `low` and `medium` three to four times the tokens of 2.5 (664 for 1536x1024
- * in `low`), and the same for the rest; this lies above all of it.
+ * in `low`), and the same for the rest; this is not below any of it.
  */
 const THIRD_POINT_SIX: ModelFacts = {
   sizes: 'free',
@@ -128,11 +128,12 @@ export function checkImageSettings(
 }
 
 /**
- * The most output tokens of one image, before what the model may think in text. `auto` counts as the dearest quality.
+ * The most output tokens of one image, without what a model may think in text. `auto` counts as the dearest quality.
  *
- * Sources: OpenAI's image generation guide (the table of the first models; the calculator's formula and its results for
- * 1024x1024: 196, 439, 1756, 3122, 7024 tokens from low to max of 2.5), read in November 2026. What is really charged
- * stands in each answer's `usage`.
+ * An estimate for reserving; what was really charged stands in each answer's `usage`. Sources, as of November 2026: for the
+ * first models OpenAI's table of tokens; for the others the formula of its cost calculator as read out of it in
+ * https://community.openai.com/t/1382699, which gives the numbers told of 2.5 (196, 439, 1756, 3122 and 7024 tokens for
+ * 1024x1024 from `low` to `max`).
  */
 export function outputTokensAtMost(
   model: SupportedModel,
@@ -160,7 +161,7 @@ const LEAST_PIXELS = 655_360;
 const MOST_PIXELS = 3_840 * 2_160;
 const FREE_SIZES = `edges that are multiples of ${EDGE_STEP}, up to ${LONGEST_EDGE}, at most 1:${LARGEST_RATIO}, ${LEAST_PIXELS} to ${MOST_PIXELS} pixels`;
 
-/** The limits in the package's documentation of `size`, and the guide's limits of pixels. */
+/** The limits in the package's documentation of `size`; those of the pixels are the cost calculator's. */
 function isFreeSize(size: string): boolean {
   const { width, height } = parseSize(size);
   const longEdge = Math.max(width, height);
