@@ -1,0 +1,82 @@
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { NotFoundError } from '../../errors.ts';
+import type { Route, RouteDocumentation } from '../../route.ts';
+import type { IconsRouteDependencies } from './dependencies.ts';
+import { serveObject } from './serveObject.ts';
+
+const CONTENT_TYPES: ReadonlyMap<string, string> = new Map([
+  ['png', 'image/png'],
+  ['jpg', 'image/jpeg'],
+  ['jpeg', 'image/jpeg'],
+  ['webp', 'image/webp'],
+]);
+
+/** What an answer with a stored file can be. */
+export const FILE_ANSWERS = {
+  206: { description: 'The range that was asked for' },
+  304: { description: 'It is what `If-None-Match` names' },
+  416: { description: 'The range lies outside of the file' },
+} as const;
+
+/**
+ * `GET /api/images/{path}`: a stored image. They are open, because `<img src>` sends no credential, and the path may have
+ * one folder.
+ */
+export function imageRoutes(dependencies: IconsRouteDependencies): readonly Route[] {
+  const shared = { method: 'get', access: 'open', errors: 'icons', cors: 'any' } as const;
+  return [
+    {
+      ...shared,
+      path: '/api/images/:folder/:file',
+      documentation: {
+        ...documentationOf('A stored icon'),
+        requestParams: { path: z.object({ folder: z.string(), file: z.string() }) },
+      },
+      handle: ({ params: { folder, file } }, response) =>
+        serveImage(dependencies, `${folder}/${file}`, response),
+    },
+    {
+      ...shared,
+      path: '/api/images/:file',
+      documentation: {
+        ...documentationOf('A stored icon outside of any folder'),
+        requestParams: { path: z.object({ file: z.string() }) },
+      },
+      handle: ({ params: { file } }, response) => serveImage(dependencies, `${file}`, response),
+    },
+    // Every other path below is answered in the contract's words too.
+    { ...shared, path: '/api/images{/*path}', handle: (_request, response) => refuse(response) },
+  ];
+}
+
+function documentationOf(summary: string): RouteDocumentation {
+  return {
+    summary,
+    description:
+      'It never changes, so it may be kept for ever. Ranges and conditional requests are answered.',
+    tags: ['Icons'],
+    responses: {
+      200: { description: 'The image', content: { 'image/png': {} } },
+      ...FILE_ANSWERS,
+      404: { description: 'No such image' },
+    },
+  };
+}
+
+async function serveImage(
+  { storage }: IconsRouteDependencies,
+  path: string,
+  response: Response,
+): Promise<void> {
+  const request: Request = response.req;
+  const contentType = CONTENT_TYPES.get(path.slice(path.lastIndexOf('.') + 1));
+  if (!contentType || !(await serveObject(storage, { path, contentType }, request, response)))
+    refuse(response);
+}
+
+/** It may be stored in a moment, so nobody keeps this answer. */
+export function refuse(response: Response): never {
+  response.setHeader('Cache-Control', 'no-store');
+  throw new NotFoundError('Image not found');
+}
