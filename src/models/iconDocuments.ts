@@ -1,0 +1,361 @@
+import { type Connection, Schema } from 'mongoose';
+import type { IconBatch } from '../domain/icons/batch.ts';
+import type { CallOutcome, IconCall } from '../domain/icons/call.ts';
+import type { BatchEventContent } from '../domain/icons/events.ts';
+import type { IconFile, IconImage } from '../domain/icons/icon.ts';
+import type { StoredIcon, StoredIconMetadata } from '../domain/icons/storedIcon.ts';
+import { usable } from '../runtime/mongo.ts';
+
+const fileSchema = new Schema(
+  {
+    path: { type: String, required: true },
+    folder: { type: String, required: true },
+    size: { type: Number, required: true },
+    created_at: { type: Date, required: true },
+  },
+  { _id: false },
+);
+
+/** Its counters are written only together with the images that they count. */
+export const batchSchema = new Schema(
+  {
+    _id: { type: String, required: true },
+    owner: { type: String, required: true },
+    status: { type: String, required: true },
+    categories: { type: [String], required: true },
+    variations: { type: Number, required: true },
+    style: { type: String, required: true },
+    color_scheme: { type: String, required: true },
+    /** Of callers, as JSON text: no name in it means anything to MongoDB. */
+    metadata: String,
+    total: { type: Number, required: true },
+    successful: { type: Number, required: true },
+    failed: { type: Number, required: true },
+    cancelled: { type: Number, required: true },
+    concurrency: { type: Number, required: true },
+    current_category: String,
+    created_at: { type: Date, required: true },
+    started_at: Date,
+    completed_at: Date,
+    progressed_at: { type: Date, required: true },
+    round: { type: Number, required: true },
+    event_seq: { type: Number, required: true },
+    error: String,
+    credits_user_id: String,
+    reservation_id: String,
+    settled: { type: Boolean, required: true },
+    /** The last round whose end was told; 0 before. */
+    finished_round: { type: Number, required: true },
+    /** Raised by each call that begins: so a call and the end of its batch can't both be committed unseen by the other. */
+    calls_begun: { type: Number, required: true },
+  },
+  { collection: 'icon_batches', versionKey: false, strict: 'throw' },
+);
+batchSchema.index({ owner: 1, created_at: -1, _id: -1 });
+batchSchema.index({ status: 1, owner: 1, created_at: -1 });
+batchSchema.index({ progressed_at: 1 }, { partialFilterExpression: { settled: false } });
+batchSchema.index({ completed_at: 1 }, { partialFilterExpression: { settled: true } });
+
+/** Every status change goes through `IMAGE_TRANSITIONS`. */
+export const imageSchema = new Schema(
+  {
+    _id: { type: String, required: true },
+    batch_id: String,
+    index: { type: Number, required: true },
+    owner: { type: String, required: true },
+    category: { type: String, required: true },
+    style: { type: String, required: true },
+    color_scheme: { type: String, required: true },
+    elements: { type: [String], required: true },
+    variation: { type: Number, required: true },
+    total_variations: { type: Number, required: true },
+    content_key: { type: String, required: true },
+    prompt: { type: String, required: true },
+    model: { type: String, required: true },
+    status: { type: String, required: true },
+    attempts: { type: Number, required: true },
+    error: String,
+    file: fileSchema,
+    cached: { type: Boolean, required: true },
+    generation_milliseconds: Number,
+    credits: { type: Number, required: true },
+    reservation_id: String,
+    asked_at: { type: Date, required: true },
+    finished_at: Date,
+    /** Whether its job was added in this round. */
+    queued: { type: Boolean, required: true },
+    /** The month that it is counted in; nothing when it is not counted. */
+    budget_month: String,
+  },
+  { collection: 'icon_images', versionKey: false, strict: 'throw' },
+);
+imageSchema.index({ batch_id: 1, index: 1 });
+imageSchema.index({ batch_id: 1, status: 1, asked_at: 1 });
+imageSchema.index({ batch_id: 1, finished_at: 1 });
+imageSchema.index({ batch_id: 1, status: 1, index: 1 }, { partialFilterExpression: { queued: false } });
+
+/** Never changed; removed with its batch. */
+export const eventSchema = new Schema(
+  {
+    batch_id: { type: String, required: true },
+    seq: { type: Number, required: true },
+    at: { type: Date, required: true },
+    content: { type: Schema.Types.Mixed, required: true },
+  },
+  { collection: 'icon_batch_events', versionKey: false, strict: 'throw' },
+);
+eventSchema.index({ batch_id: 1, seq: 1 }, { unique: true });
+
+/** One for each content: where its icon is, or who makes it. */
+export const generationSchema = new Schema(
+  {
+    /** The content key. */
+    _id: { type: String, required: true },
+    ready: { type: Boolean, required: true },
+    file: fileSchema,
+    generation_milliseconds: Number,
+    /** The image whose run makes it. */
+    holder: String,
+    lease_until: Date,
+    lease_milliseconds: { type: Number, required: true },
+    /** Calls whose outcome is unknown since the last final result. */
+    unknown_in_a_row: { type: Number, required: true },
+    failed_at: Date,
+    failed_reason: String,
+    updated_at: { type: Date, required: true },
+  },
+  { collection: 'icon_generations', versionKey: false, strict: 'throw' },
+);
+generationSchema.index({ updated_at: 1 }, { partialFilterExpression: { ready: false } });
+
+/** Every outcome is reached through `CALL_TRANSITIONS`. Kept for ever: they tell what was paid. */
+export const callSchema = new Schema(
+  {
+    _id: { type: String, required: true },
+    image_id: { type: String, required: true },
+    batch_id: String,
+    owner: { type: String, required: true },
+    content_key: { type: String, required: true },
+    model: { type: String, required: true },
+    outcome: { type: String, required: true },
+    detail: String,
+    tokens: Number,
+    begun_at: { type: Date, required: true },
+    ended_at: Date,
+  },
+  { collection: 'icon_calls', versionKey: false, strict: 'throw' },
+);
+callSchema.index({ outcome: 1, begun_at: -1, _id: -1 });
+callSchema.index({ content_key: 1 }, { partialFilterExpression: { outcome: 'pending' } });
+
+export const iconFileSchema = new Schema(
+  {
+    /** The path. */
+    _id: { type: String, required: true },
+    folder: { type: String, required: true },
+    size: { type: Number, required: true },
+    created_at: { type: Date, required: true },
+    content_key: { type: String, required: true },
+    generation_milliseconds: Number,
+    metadata: {
+      type: {
+        _id: false,
+        style: { type: String, required: true },
+        color_scheme: { type: String, required: true },
+        category: { type: String, required: true },
+        model: { type: String, required: true },
+      },
+      required: true,
+    },
+    saved: { type: Boolean, required: true },
+  },
+  { collection: 'icon_files', versionKey: false, strict: 'throw' },
+);
+iconFileSchema.index({ created_at: -1, _id: -1 });
+iconFileSchema.index({ folder: 1, created_at: -1, _id: -1 });
+iconFileSchema.index({ saved: 1, created_at: 1, _id: 1 });
+iconFileSchema.index({ saved: 1, folder: 1, created_at: 1, _id: 1 });
+
+/** Sums over all time, spread over some documents so that images that end together seldom collide. */
+export const statsSchema = new Schema(
+  {
+    _id: { type: Number, required: true },
+    generated: { type: Number, required: true },
+    failed: { type: Number, required: true },
+    batches: { type: Number, required: true },
+    generation_milliseconds: { type: Number, required: true },
+    last_generation: Date,
+  },
+  { collection: 'icon_stats', versionKey: false, strict: 'throw' },
+);
+
+export const budgetSchema = new Schema(
+  {
+    /** `<owner>|<month>`. */
+    _id: { type: String, required: true },
+    used: { type: Number, required: true },
+  },
+  { collection: 'icon_budgets', versionKey: false, strict: 'throw' },
+);
+
+interface FileFields {
+  path: string;
+  folder: string;
+  size: number;
+  created_at: Date;
+}
+
+export interface BatchDocument
+  extends Omit<
+    IconBatch,
+    'batch_id' | 'metadata' | 'created_at' | 'started_at' | 'completed_at' | 'progressed_at'
+  > {
+  _id: string;
+  metadata: string | null;
+  created_at: Date;
+  started_at: Date | null;
+  completed_at: Date | null;
+  progressed_at: Date;
+  finished_round: number;
+  calls_begun: number;
+}
+
+export interface ImageDocument extends Omit<IconImage, 'image_id' | 'file' | 'asked_at' | 'finished_at'> {
+  _id: string;
+  file: FileFields | null;
+  asked_at: Date;
+  finished_at: Date | null;
+  queued: boolean;
+  budget_month: string | null;
+}
+
+export interface EventDocument {
+  batch_id: string;
+  seq: number;
+  at: Date;
+  content: BatchEventContent;
+}
+
+export interface GenerationDocument {
+  _id: string;
+  ready: boolean;
+  file: FileFields | null;
+  generation_milliseconds: number | null;
+  holder: string | null;
+  lease_until: Date | null;
+  lease_milliseconds: number;
+  unknown_in_a_row: number;
+  failed_at: Date | null;
+  failed_reason: string | null;
+  updated_at: Date;
+}
+
+export interface CallDocument extends Omit<IconCall, 'call_id' | 'begun_at' | 'ended_at'> {
+  _id: string;
+  outcome: CallOutcome;
+  begun_at: Date;
+  ended_at: Date | null;
+}
+
+export interface IconFileDocument {
+  _id: string;
+  folder: string;
+  size: number;
+  created_at: Date;
+  content_key: string;
+  generation_milliseconds: number | null;
+  metadata: StoredIconMetadata;
+  saved: boolean;
+}
+
+export interface StatsDocument {
+  _id: number;
+  generated: number;
+  failed: number;
+  batches: number;
+  generation_milliseconds: number;
+  last_generation?: Date;
+}
+
+export interface BudgetDocument {
+  _id: string;
+  used: number;
+}
+
+export function batches(connection: Connection) {
+  return usable(connection).collection<BatchDocument>('icon_batches');
+}
+
+export function images(connection: Connection) {
+  return usable(connection).collection<ImageDocument>('icon_images');
+}
+
+export function events(connection: Connection) {
+  return usable(connection).collection<EventDocument>('icon_batch_events');
+}
+
+export function generations(connection: Connection) {
+  return usable(connection).collection<GenerationDocument>('icon_generations');
+}
+
+export function calls(connection: Connection) {
+  return usable(connection).collection<CallDocument>('icon_calls');
+}
+
+export function iconFiles(connection: Connection) {
+  return usable(connection).collection<IconFileDocument>('icon_files');
+}
+
+export function stats(connection: Connection) {
+  return usable(connection).collection<StatsDocument>('icon_stats');
+}
+
+export function budgets(connection: Connection) {
+  return usable(connection).collection<BudgetDocument>('icon_budgets');
+}
+
+export function toBatch(document: BatchDocument): IconBatch {
+  const { _id, finished_round: _round, calls_begun: _calls, metadata, ...batch } = document;
+  return {
+    ...batch,
+    batch_id: _id,
+    metadata: metadata === null ? null : JSON.parse(metadata),
+    created_at: batch.created_at.getTime(),
+    started_at: batch.started_at?.getTime() ?? null,
+    completed_at: batch.completed_at?.getTime() ?? null,
+    progressed_at: batch.progressed_at.getTime(),
+  };
+}
+
+export function toImage(document: ImageDocument): IconImage {
+  const { _id, queued: _queued, budget_month: _month, file, ...image } = document;
+  return {
+    ...image,
+    image_id: _id,
+    file: file && toFile(file),
+    asked_at: image.asked_at.getTime(),
+    finished_at: image.finished_at?.getTime() ?? null,
+  };
+}
+
+export function toFile(file: FileFields): IconFile {
+  return { ...file, created_at: file.created_at.getTime() };
+}
+
+export function fromFile(file: IconFile): FileFields {
+  const { path, folder, size, created_at } = file;
+  return { path, folder, size, created_at: new Date(created_at) };
+}
+
+export function toCall({ _id, ...call }: CallDocument): IconCall {
+  return {
+    ...call,
+    call_id: _id,
+    begun_at: call.begun_at.getTime(),
+    ended_at: call.ended_at?.getTime() ?? null,
+  };
+}
+
+export function toStoredIcon({ _id, content_key, ...icon }: IconFileDocument): StoredIcon {
+  return { ...icon, path: _id, id: content_key.slice(0, 8), created_at: icon.created_at.getTime() };
+}
