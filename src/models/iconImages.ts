@@ -164,13 +164,14 @@ export async function concludeImage(
   conclusion: Conclusion,
 ): Promise<Concluded | undefined> {
   return inTransaction(connection, async (session) => {
+    const ended = fieldsOf(conclusion);
     const before = await images(connection).findOneAndUpdate(
       { _id: imageId, status: { $in: statusesBefore(conclusion.status) } },
-      { $set: fieldsOf(conclusion) },
+      { $set: ended },
       { session, returnDocument: 'before' },
     );
     if (!before) return undefined;
-    const image = toImage({ ...before, ...fieldsOf(conclusion) });
+    const image = toImage({ ...before, ...ended });
     if (conclusion.status !== 'succeeded') {
       await giveBackToBudget(connection, before.owner, [before.budget_month], session);
     }
