@@ -14,6 +14,8 @@ import type { IconsRouteDependencies } from './dependencies.ts';
 
 const BODY_LIMIT_BYTES = 1_048_576;
 const DAY_MILLISECONDS = 86_400_000;
+/** Nothing is older; larger numbers make no date. */
+const MOST_DAYS = 36_500;
 /** A crash or an outage leaves at most so many files behind of which nothing is known any more. */
 const CLEARED_AT_ONCE = 100;
 const REMOVED_AT_ONCE = 8;
@@ -28,7 +30,7 @@ const ClearBody = z
 /** What is to be cleared: both that are absent mean everything. */
 interface Wanted {
   readonly folder?: string;
-  /** Milliseconds since 1970 UTC. */
+  /** Milliseconds. */
   readonly olderThan?: number;
 }
 
@@ -86,7 +88,7 @@ function readOlderThan(days: unknown): number | undefined {
   if (typeof days !== 'number' || !(days > 0)) {
     throw new BadRequestError('older_than_days must be a number of at least 0');
   }
-  return Date.now() - days * DAY_MILLISECONDS;
+  return Math.min(days, MOST_DAYS) * DAY_MILLISECONDS;
 }
 
 async function clear({ connection, storage }: IconsRouteDependencies, wanted: Wanted): Promise<number> {

@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type ObjectStore, type StoreBehaviour, startObjectStore } from '../../sandbox/objectStore.ts';
+import { readObject } from '../../src/platforms/storage/readObject.ts';
+import { type S3Settings, S3Storage } from '../../src/platforms/storage/s3.ts';
+import { StorageFullError, StorageUnavailableError } from '../../src/platforms/storage/storageErrors.ts';
+import { isOutage } from '../../src/runtime/outage.ts';
+import { uniqueName } from '../support/testSystem.ts';
+import { testsOfEveryStorage } from './storageConformance.ts';
+
+let store: ObjectStore;
+let storage: S3Storage;
+
+const BYTES = Buffer.alloc(200_000, 'bytes of an icon');
+
+function open(other: Partial<S3Settings> = {}): S3Storage {
+  return new S3Storage({
+    bucket: store.bucket,
+    region: 'us-east-1',
+    endpoint: store.url,
+    pathStyle: true,
+    credentials: store.keys,
+    timeoutMilliseconds: 5_000,
+    ...other,
+  });
+}
+
+beforeAll(async () => {
+  store = await startObjectStore();
+  storage = open();
+});
+beforeEach(() => store.behave(() => undefined));
+afterAll(() => store.close());
+
+describe('as every storage', () => {
+  testsOfEveryStorage(() => storage);
+});
+
+test('an object is kept under its path, with its content type', async () => {
+  const path = `tools/${uniqueName('icon')}.png`;
+  await storage.put(path, BYTES, 'image/png');
+  expect(store.objects.get(path)?.contentType).toBe('image/png');
+  expect(storage.locationOf(path)).toBe(`s3://${store.bucket}/${path}`);
+});
+
+test('a server that is overloaded for a moment is asked again', async () => {
+  const path = `${uniqueName('icon')}.png`;
+  let refused = 0;
+  store.behave(() => (refused++ === 0 ? { kind: 'refuse', status: 503, code: 'SlowDown' } : undefined));
+  await storage.put(path, BYTES, 'image/png');
+  store.behave(() => undefined);
+  expect(await readObject(storage, path)).toEqual(BYTES);
+});
+
+const TROUBLE: readonly [string, StoreBehaviour][] = [
+  ['503 for ever', { kind: 'refuse', status: 503, code: 'SlowDown' }],
+  ['500 for ever', { kind: 'refuse', status: 500, code: 'InternalError' }],
+  ['a refusal', { kind: 'refuse', status: 403, code: 'AccessDenied' }],
+  ['a server that never answers', { kind: 'hang' }],
+  ['a server that hangs up', { kind: 'drop' }],
+];
+
+test.each(TROUBLE)('%s is an outage, after three attempts at most', async (_what, behaviour) => {
+  const impatient = open({ timeoutMilliseconds: 100 });
+  const path = `${uniqueName('icon')}.png`;
+  store.behave(() => behaviour);
+  const before = store.received.length;
+  for (const call of [
+    () => impatient.stat(path),
+    () => impatient.read(path),
+    () => impatient.put(path, BYTES, 'image/png'),
+    () => impatient.remove(path),
+    () => impatient.removeFolder(path),
+  ]) {
+    const error = await call().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(StorageUnavailableError);
+    expect(isOutage(error)).toBe(true);
+  }
+  expect(store.received.length - before).toBeLessThanOrEqual(5 * 3);
+  expect(store.objects.has(path)).toBe(false);
+});
+
+test.each([{ kind: 'truncate' }, { kind: 'stall' }] as const)(
+  'an answer that breaks off ($kind) is an outage, never a shorter file',
+  async (behaviour) => {
+    const path = `${uniqueName('icon')}.png`;
+    await storage.put(path, BYTES, 'image/png');
+    store.behave(() => behaviour);
+    await expect(readObject(open({ timeoutMilliseconds: 200 }), path)).rejects.toThrow(
+      StorageUnavailableError,
+    );
+  },
+);
+
+test('a bucket without room says that it is full', async () => {
+  store.behave(({ method }) =>
+    method === 'PUT' ? { kind: 'refuse', status: 507, code: 'XMinioStorageFull' } : undefined,
+  );
+  const error = await storage
+    .put(`${uniqueName('x')}.png`, BYTES, 'image/png')
+    .catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(StorageFullError);
+  expect(isOutage(error)).toBe(true);
+});
+
+test.each([
+  ['wrong keys', { credentials: { accessKeyId: 'SANDBOXKEY', secretAccessKey: 'not-the-secret' } }],
+  ['no such server', { endpoint: 'http://127.0.0.1:1' }],
+])('%s is an outage whose text gives nothing away', async (_what, wrong) => {
+  const error = await open(wrong)
+    .put(`${uniqueName('x')}.png`, BYTES, 'image/png')
+    .catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(StorageUnavailableError);
+  expect(String(error)).not.toMatch(/secret|SANDBOXKEY|127\.0\.0\.1|bucket/);
+});
+
+test('a missing bucket is an outage where it can be told apart', async () => {
+  const elsewhere = open({ bucket: 'no-such-bucket' });
+  await expect(elsewhere.read('x.png')).rejects.toThrow(StorageUnavailableError);
+  await expect(elsewhere.put('x.png', BYTES, 'image/png')).rejects.toThrow(StorageUnavailableError);
+});
