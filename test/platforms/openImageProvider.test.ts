@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readEnvironment } from '../../config/env.ts';
+import { type Environment, readEnvironment } from '../../config/env.ts';
 import { OpenAiImages } from '../../src/platforms/images/openai.ts';
 import {
   DEFAULT_MODEL,
@@ -9,10 +9,19 @@ import {
 } from '../../src/platforms/images/openaiModels.ts';
 import { imageSettings, openImageProvider } from '../../src/platforms/images/openImageProvider.ts';
 
+/** The environment of a process with these variables of ours. */
+function withVariables(variables: Readonly<Record<string, string>>): Environment {
+  return readEnvironment({
+    REDIS_URL: 'redis://127.0.0.1',
+    MONGODB_URL: 'mongodb://127.0.0.1',
+    ...variables,
+  });
+}
+
 const secrets = { OPENAI_API_KEY: 'sk-test-4711-abcdefgh' };
 
 test('with a key chooses the API with a current model', () => {
-  const environment = readEnvironment({ ...secrets });
+  const environment = withVariables({ ...secrets });
   expect(openImageProvider(environment)).toBeInstanceOf(OpenAiImages);
   expect(openImageProvider(environment).paid).toBe(true);
   expect(imageSettings(environment)).toEqual({
@@ -24,14 +33,14 @@ test('with a key chooses the API with a current model', () => {
 });
 
 test('without a key chooses the drawings, which say so', () => {
-  const images = openImageProvider(readEnvironment({}));
+  const images = openImageProvider(withVariables({}));
   expect(images.paid).toBe(false);
   expect(images.settings).toMatchObject({ model: expect.stringMatching(/^local-/), size: '1024x1024' });
 });
 
 test.each(['dall-e-2', 'dall-e-3', 'gpt-image-1'])('refuses the retired %s and names another', (model) => {
   for (const variables of [{ OPENAI_MODEL: model }, { ...secrets, OPENAI_MODEL: model }]) {
-    const open = () => openImageProvider(readEnvironment(variables));
+    const open = () => openImageProvider(withVariables(variables));
     expect(open).toThrow(UnsupportedModelError);
     expect(open).toThrow(`OPENAI_MODEL is ${model}, which OpenAI has shut down: set it to ${DEFAULT_MODEL}`);
   }
@@ -49,7 +58,7 @@ test.each([
   ['gpt-image-2.5-flare', 'OPENAI_IMAGE_SIZE', '3840x1024'],
   ['gpt-image-2.5-flare', 'OPENAI_IMAGE_SIZE', '3840x3840'],
 ])('refuses for %s: %s=%s', (model, variable, value) => {
-  const environment = readEnvironment({ ...secrets, OPENAI_MODEL: model, [variable]: value });
+  const environment = withVariables({ ...secrets, OPENAI_MODEL: model, [variable]: value });
   expect(() => openImageProvider(environment)).toThrow(UnsupportedImageSettingError);
   expect(() => openImageProvider(environment)).toThrow(`${variable} is ${value}, but ${model} takes `);
 });
@@ -60,7 +69,7 @@ test.each([
   ['gpt-image-2.5-sunburst', '1536x864', 'max'],
   ['gpt-image-2.6-flare', '1024x1536', 'xhigh'],
 ])('takes for %s the size %s in quality %s', (model, size, quality) => {
-  const environment = readEnvironment({
+  const environment = withVariables({
     ...secrets,
     OPENAI_MODEL: model,
     OPENAI_IMAGE_SIZE: size,
