@@ -13,11 +13,13 @@ import type { IconsRouteDependencies } from './dependencies.ts';
 import { timeLeft } from './serveObject.ts';
 import { type ZipEntry, zipOf } from './zipStream.ts';
 
+export type ZipDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'storage'>;
+
 /** contracts/icons.md, Auth. */
 const OPEN_MODE_OWNER = 'dev-user';
 
 /** `GET /api/icons/batch/{id}/zip`: all icons of a finished batch in one archive. */
-export function batchZipRoute(dependencies: IconsRouteDependencies): Route {
+export function batchZipRoute(dependencies: ZipDependencies): Route {
   return {
     method: 'get',
     path: '/api/icons/batch/:id/zip',
@@ -42,10 +44,7 @@ export function batchZipRoute(dependencies: IconsRouteDependencies): Route {
   };
 }
 
-async function entriesOf(
-  { connection }: IconsRouteDependencies,
-  request: Request,
-): Promise<readonly ZipEntry[]> {
+async function entriesOf({ connection }: ZipDependencies, request: Request): Promise<readonly ZipEntry[]> {
   const batch = await findBatch(connection, `${request.params['id']}`);
   if (!batch || !mayRead(request, batch)) throw new NotFoundError('Batch not found');
   if (batch.status === 'pending' || batch.status === 'running') {
@@ -72,7 +71,7 @@ function entryOf({ index, style, file }: IconImage): ZipEntry[] {
 
 /** The headers wait for the first piece, so that a storage that is away is still answered with 503. */
 async function sendZip(
-  { storage }: IconsRouteDependencies,
+  { storage }: ZipDependencies,
   entries: readonly ZipEntry[],
   request: Request,
   response: Response,

@@ -9,8 +9,7 @@ import { parseJsonObject } from '../../body/json.ts';
 import { readBody } from '../../body/readBody.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
-import { folderNamed } from './cached.ts';
-import type { IconsRouteDependencies } from './dependencies.ts';
+import { type CacheDependencies, folderNamed } from './cached.ts';
 
 const BODY_LIMIT_BYTES = 1_048_576;
 const DAY_MILLISECONDS = 86_400_000;
@@ -35,7 +34,7 @@ interface Wanted {
 }
 
 /** `POST /api/icons/cache/clear`: deletes stored icons, never those that were saved to a workspace. */
-export function cacheClearRoute(dependencies: IconsRouteDependencies): Route {
+export function cacheClearRoute(dependencies: CacheDependencies): Route {
   return {
     method: 'post',
     path: '/api/icons/cache/clear',
@@ -91,7 +90,7 @@ function readOlderThan(days: unknown): number | undefined {
   return Math.min(days, MOST_DAYS) * DAY_MILLISECONDS;
 }
 
-async function clear({ connection, storage }: IconsRouteDependencies, wanted: Wanted): Promise<number> {
+async function clear({ connection, storage }: CacheDependencies, wanted: Wanted): Promise<number> {
   let cleared = 0;
   for (;;) {
     const taken = await takeFilesToClear(connection, wanted, CLEARED_AT_ONCE);

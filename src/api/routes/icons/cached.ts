@@ -9,6 +9,8 @@ import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
 import { imageUrl } from './imageUrl.ts';
 
+export type CacheDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'storage'>;
+
 /** The contract knows no pages; the newest are shown. */
 const MOST_LISTED = 10_000;
 
@@ -35,7 +37,7 @@ const CachedIcon = z
   .meta({ id: 'CachedIcon' });
 
 /** `GET /api/icons/cached`: the icons that are stored, newest first. */
-export function cachedRoute(dependencies: IconsRouteDependencies): Route {
+export function cachedRoute(dependencies: CacheDependencies): Route {
   return {
     method: 'get',
     path: '/api/icons/cached',
@@ -62,7 +64,7 @@ export function cachedRoute(dependencies: IconsRouteDependencies): Route {
 }
 
 async function listCached(
-  dependencies: IconsRouteDependencies,
+  dependencies: CacheDependencies,
   request: Request,
   response: Response,
 ): Promise<void> {
@@ -88,7 +90,7 @@ export function folderNamed(category: string): string | undefined {
 
 function shown(
   { path, folder, size, created_at, id, generation_milliseconds, metadata }: StoredIcon,
-  { environment, storage }: IconsRouteDependencies,
+  { environment, storage }: CacheDependencies,
 ): z.infer<typeof CachedIcon> {
   const url = imageUrl(environment, path);
   const location = storage.locationOf(path);

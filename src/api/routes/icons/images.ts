@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
+import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import { NotFoundError } from '../../errors.ts';
 import type { Route, RouteDocumentation } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
@@ -23,7 +24,7 @@ export const FILE_ANSWERS = {
  * `GET /api/images/{path}`: a stored image. They are open, because `<img src>` sends no credential, and the path may have
  * one folder.
  */
-export function imageRoutes(dependencies: IconsRouteDependencies): readonly Route[] {
+export function imageRoutes({ storage }: Pick<IconsRouteDependencies, 'storage'>): readonly Route[] {
   const shared = { method: 'get', access: 'open', errors: 'icons', cors: 'any' } as const;
   return [
     {
@@ -33,8 +34,7 @@ export function imageRoutes(dependencies: IconsRouteDependencies): readonly Rout
         ...documentationOf('A stored icon'),
         requestParams: { path: z.object({ folder: z.string(), file: z.string() }) },
       },
-      handle: ({ params: { folder, file } }, response) =>
-        serveImage(dependencies, `${folder}/${file}`, response),
+      handle: ({ params: { folder, file } }, response) => serveImage(storage, `${folder}/${file}`, response),
     },
     {
       ...shared,
@@ -43,7 +43,7 @@ export function imageRoutes(dependencies: IconsRouteDependencies): readonly Rout
         ...documentationOf('A stored icon outside of any folder'),
         requestParams: { path: z.object({ file: z.string() }) },
       },
-      handle: ({ params: { file } }, response) => serveImage(dependencies, `${file}`, response),
+      handle: ({ params: { file } }, response) => serveImage(storage, `${file}`, response),
     },
     // Every other path below is answered in the contract's words too.
     { ...shared, path: '/api/images{/*path}', handle: (_request, response) => refuse(response) },
@@ -64,11 +64,7 @@ function documentationOf(summary: string): RouteDocumentation {
   };
 }
 
-async function serveImage(
-  { storage }: IconsRouteDependencies,
-  path: string,
-  response: Response,
-): Promise<void> {
+async function serveImage(storage: ObjectStorage, path: string, response: Response): Promise<void> {
   const request: Request = response.req;
   const contentType = CONTENT_TYPES.get(path.slice(path.lastIndexOf('.') + 1));
   if (!contentType || !(await serveObject(storage, { path, contentType }, request, response)))

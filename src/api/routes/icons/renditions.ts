@@ -12,8 +12,7 @@ import { BadObjectPathError } from '../../../platforms/storage/objectStorage.ts'
 import { withinDeadline } from '../../deadline.ts';
 import { badRequestFrom, UnprocessableError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
-import { batchZipRoute } from './batchZip.ts';
-import type { IconsRouteDependencies } from './dependencies.ts';
+import { batchZipRoute, type ZipDependencies } from './batchZip.ts';
 import { FILE_ANSWERS, refuse } from './images.ts';
 import { serveObject, timeLeft } from './serveObject.ts';
 
@@ -42,7 +41,7 @@ const ANSWERS = {
 } as const;
 
 /** Other shapes of stored icons, made at the first time and kept. As open as the icons themselves. */
-export function renditionRoutes(dependencies: IconsRouteDependencies): readonly Route[] {
+export function renditionRoutes(dependencies: ZipDependencies): readonly Route[] {
   const renditions = new Renditions(dependencies.storage);
   const shared = { method: 'get', access: 'open', errors: 'problem', cors: 'any' } as const;
   const serve = (rendition: Rendition, request: Request, response: Response) =>
@@ -86,7 +85,7 @@ export function renditionRoutes(dependencies: IconsRouteDependencies): readonly 
 }
 
 async function serveRendition(
-  { storage }: IconsRouteDependencies,
+  { storage }: ZipDependencies,
   renditions: Renditions,
   rendition: Rendition,
   request: Request,
