@@ -105,6 +105,11 @@ async function writeBatch(
   if (written.matchedCount !== 1) throw new ForeignBatchWriteError(before.batch_id);
 }
 
+/** Whether calls may begin for it. */
+export function isActive(batch: IconBatch): boolean {
+  return batch.status === 'pending' || batch.status === 'running';
+}
+
 /** What a batch becomes when something begins or ends in it. */
 export function asStarted(batch: IconBatch): BatchChange {
   return batch.status === 'pending' ? { status: 'running', started_at: Date.now() } : {};

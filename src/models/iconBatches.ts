@@ -1,45 +1,18 @@
-import type { ClientSession, Connection, mongo } from 'mongoose';
+import type { ClientSession, Connection } from 'mongoose';
 import type { IconBatch } from '../domain/icons/batch.ts';
 import { completedEvent, failedEvent, progressEvent } from '../domain/icons/batchEvents.ts';
 import type { IconImage } from '../domain/icons/icon.ts';
-import { createMissing } from './createMissing.ts';
 import { addToEventOutbox } from './eventOutbox.ts';
-import { type BatchChange, changeBatch, readBatch } from './iconBatchChanges.ts';
-import { giveBackToBudget, type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
-import {
-  type BatchDocument,
-  batches,
-  batchSchema,
-  budgetSchema,
-  callSchema,
-  eventSchema,
-  events,
-  generationSchema,
-  generations,
-  type ImageDocument,
-  iconFileSchema,
-  imageSchema,
-  images,
-  statsSchema,
-  toBatch,
-  toImage,
-} from './iconDocuments.ts';
-import { type NewImage, newDocument, OPEN_IMAGES, statusesBefore } from './iconImages.ts';
+import { type BatchChange, changeBatch, isActive, readBatch } from './iconBatchChanges.ts';
+import { askAgain, endImages, openImages } from './iconBatchImages.ts';
+import { type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
+import { type BatchDocument, batches, images, toBatch } from './iconDocuments.ts';
+import { type NewImage, newDocument } from './iconImages.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
 export type { MonthlyBudget } from './iconBudgets.ts';
-
-export async function prepareIcons(connection: Connection): Promise<void> {
-  await createMissing(connection, 'IconBatch', batchSchema);
-  await createMissing(connection, 'IconImage', imageSchema);
-  await createMissing(connection, 'IconBatchEvent', eventSchema);
-  await createMissing(connection, 'IconGeneration', generationSchema);
-  await createMissing(connection, 'IconCall', callSchema);
-  await createMissing(connection, 'IconFile', iconFileSchema);
-  await createMissing(connection, 'IconStats', statsSchema);
-  await createMissing(connection, 'IconBudget', budgetSchema);
-}
+export { prepareIcons } from './iconDocuments.ts';
 
 /** A batch as it is asked for. */
 export type NewBatch = Pick<
@@ -86,6 +59,7 @@ export type Retry =
 
 /** More than anybody watches at a time. */
 const MOST_ACTIVE_BATCHES = 1_000;
+const CANCELLED = 'Cancelled';
 
 /**
  * Keeps a batch with all its images. The first `concurrency` images are marked as queued: add their jobs.
@@ -252,67 +226,6 @@ export async function markSettled(connection: Connection, batchId: string, round
   );
 }
 
-/** Batches whose round is not closed and in which nothing happened since `before`; the longest ago first. */
-export async function unsettledBatches(
-  connection: Connection,
-  before: number,
-  limit: number,
-): Promise<IconBatch[]> {
-  return findUnsettled(connection, before, limit, {});
-}
-
-/** Running or cancelled batches with open images and without progress since `progressedBefore`; the longest ago first. */
-export async function stuckBatches(
-  connection: Connection,
-  progressedBefore: number,
-  limit: number,
-): Promise<IconBatch[]> {
-  return findUnsettled(connection, progressedBefore, limit, {
-    status: { $in: ['running', 'cancelled'] },
-    $expr: { $lt: [{ $add: ['$successful', '$failed', '$cancelled'] }, '$total'] },
-  });
-}
-
-/** Single images without a result that were asked for before; the longest ago first. */
-export async function openSingleImages(
-  connection: Connection,
-  askedBefore: number,
-  limit: number,
-): Promise<IconImage[]> {
-  const found = await images(connection)
-    .find({ batch_id: null, ...OPEN_IMAGES, asked_at: { $lte: new Date(askedBefore) } })
-    .sort({ asked_at: 1 })
-    .limit(limit)
-    .toArray();
-  return found.map(toImage);
-}
-
-/**
- * Removes what ended before: settled batches with their images and events, single images, and what is known of contents
- * without an icon. Stored icons and calls stay.
- *
- * @returns how many it removed, at most `limit`: repeat it while it is as many
- */
-export async function removeOld(connection: Connection, before: number, limit: number): Promise<number> {
-  const by = new Date(before);
-  const finished = await batches(connection)
-    .find({ settled: true, completed_at: { $lt: by } }, { projection: { _id: 1 } })
-    .sort({ completed_at: 1 })
-    .limit(limit)
-    .toArray();
-  for (const { _id } of finished) await removeBatch(connection, _id, by);
-  let removed = finished.length;
-  if (removed < limit) removed += await removeSingleImages(connection, by, limit - removed);
-  if (removed < limit) removed += await removeGenerations(connection, by, limit - removed);
-  return removed;
-}
-
-const CANCELLED = 'Cancelled';
-
-function isActive(batch: IconBatch): boolean {
-  return batch.status === 'pending' || batch.status === 'running';
-}
-
 function newBatchDocument({ batch_id, ...batch }: NewBatch, total: number): BatchDocument {
   const now = new Date();
   return {
@@ -338,29 +251,6 @@ function newBatchDocument({ batch_id, ...batch }: NewBatch, total: number): Batc
   };
 }
 
-/** Ends the batch's images that are in one of these statuses. @returns how many these were */
-async function endImages(
-  connection: Connection,
-  batch: IconBatch,
-  to: 'cancelled' | 'failed',
-  error: string,
-  from: readonly IconImage['status'][],
-  session: ClientSession,
-): Promise<number> {
-  const ending = { batch_id: batch.batch_id, status: { $in: statusesBefore(to, from) } };
-  const counted = await images(connection)
-    .find(ending, { projection: { budget_month: 1 }, session })
-    .toArray();
-  await images(connection).updateMany(
-    ending,
-    { $set: { status: to, error, finished_at: new Date(), budget_month: null } },
-    { session },
-  );
-  const months = counted.map((image) => image.budget_month);
-  await giveBackToBudget(connection, batch.owner, months, session);
-  return counted.length;
-}
-
 async function cancelRest(
   connection: Connection,
   batch: IconBatch,
@@ -370,69 +260,6 @@ async function cancelRest(
   const rest = await endImages(connection, batch, 'cancelled', reason, ['pending', 'running'], session);
   if (rest === 0) return undefined;
   return changeBatch(connection, batch, { cancelled: batch.cancelled + rest }, () => [], session);
-}
-
-/** Makes the failed images pending again. @returns all of them, by index */
-async function askAgain(
-  connection: Connection,
-  batch: IconBatch,
-  reservationId: string | null,
-  budget: MonthlyBudget | undefined,
-  session: ClientSession,
-): Promise<IconImage[]> {
-  const failed = await images(connection)
-    .find({ batch_id: batch.batch_id, status: { $in: statusesBefore('pending', ['failed']) } }, { session })
-    .sort({ index: 1 })
-    .toArray();
-  const lastEnd = Math.max(...failed.map((image) => image.finished_at?.getTime() ?? 0));
-  const again: Partial<ImageDocument> = {
-    status: 'pending',
-    attempts: 0,
-    error: null,
-    finished_at: null,
-    // Behind the failure of its content, which holds for all who asked until then, also where clocks differ a little.
-    asked_at: new Date(Math.max(Date.now(), lastEnd + 1)),
-    reservation_id: reservationId,
-    budget_month: budget?.month ?? null,
-  };
-  const ids = failed.map((image) => image._id);
-  const first = ids.slice(0, batch.concurrency);
-  const rest = ids.slice(batch.concurrency);
-  await images(connection).updateMany(
-    { _id: { $in: first } },
-    { $set: { ...again, queued: true } },
-    { session },
-  );
-  await images(connection).updateMany(
-    { _id: { $in: rest } },
-    { $set: { ...again, queued: false } },
-    { session },
-  );
-  return failed.map((image) => toImage({ ...image, ...again }));
-}
-
-/** Open images whose jobs got lost, or were never added; as many as may run at a time, and all marked as queued. */
-async function openImages(
-  connection: Connection,
-  batch: IconBatch,
-  session: ClientSession,
-): Promise<IconImage[]> {
-  const found = await images(connection)
-    .find({ batch_id: batch.batch_id, ...OPEN_IMAGES }, { session })
-    .sort({ index: 1 })
-    .toArray();
-  const queued = found.filter((image) => image.queued);
-  const next = found
-    .filter((image) => !image.queued)
-    .slice(0, Math.max(0, batch.concurrency - queued.length));
-  if (next.length > 0) {
-    await images(connection).updateMany(
-      { _id: { $in: next.map((image) => image._id) } },
-      { $set: { queued: true } },
-      { session },
-    );
-  }
-  return [...queued, ...next].map(toImage);
 }
 
 async function completeBatch(
@@ -458,57 +285,4 @@ function finishedEvent(batch: IconBatch) {
       ...(batch.credits_user_id === null ? {} : { credits_user_id: batch.credits_user_id }),
     },
   };
-}
-
-async function findUnsettled(
-  connection: Connection,
-  before: number,
-  limit: number,
-  more: mongo.Filter<BatchDocument>,
-): Promise<IconBatch[]> {
-  const found = await batches(connection)
-    .find({ settled: false, progressed_at: { $lte: new Date(before) }, ...more })
-    .sort({ progressed_at: 1 })
-    .limit(limit)
-    .toArray();
-  return found.map(toBatch);
-}
-
-async function removeBatch(connection: Connection, batchId: string, by: Date): Promise<void> {
-  await inTransaction(connection, async (session) => {
-    const gone = await batches(connection).deleteOne(
-      { _id: batchId, settled: true, completed_at: { $lt: by } },
-      { session },
-    );
-    // Its failed images were asked for again meanwhile.
-    if (gone.deletedCount === 0) return;
-    await images(connection).deleteMany({ batch_id: batchId }, { session });
-    await events(connection).deleteMany({ batch_id: batchId }, { session });
-  });
-}
-
-async function removeSingleImages(connection: Connection, by: Date, limit: number): Promise<number> {
-  const old = await images(connection)
-    .find({ batch_id: null, finished_at: { $lt: by } }, { projection: { _id: 1 } })
-    .sort({ finished_at: 1 })
-    .limit(limit)
-    .toArray();
-  if (old.length === 0) return 0;
-  const removed = await images(connection).deleteMany({ _id: { $in: old.map((image) => image._id) } });
-  return removed.deletedCount;
-}
-
-async function removeGenerations(connection: Connection, by: Date, limit: number): Promise<number> {
-  const unused = { ready: false, updated_at: { $lt: by } };
-  const old = await generations(connection)
-    .find(unused, { projection: { _id: 1 } })
-    .sort({ updated_at: 1 })
-    .limit(limit)
-    .toArray();
-  if (old.length === 0) return 0;
-  const removed = await generations(connection).deleteMany({
-    _id: { $in: old.map((generation) => generation._id) },
-    ...unused,
-  });
-  return removed.deletedCount;
 }

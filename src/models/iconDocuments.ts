@@ -5,6 +5,7 @@ import type { BatchEventContent } from '../domain/icons/events.ts';
 import type { IconFile, IconImage } from '../domain/icons/icon.ts';
 import type { StoredIcon, StoredIconMetadata } from '../domain/icons/storedIcon.ts';
 import { usable } from '../runtime/mongo.ts';
+import { createMissing } from './createMissing.ts';
 
 const fileSchema = new Schema(
   {
@@ -17,7 +18,7 @@ const fileSchema = new Schema(
 );
 
 /** Its counters are written only together with the images that they count. */
-export const batchSchema = new Schema(
+const batchSchema = new Schema(
   {
     _id: { type: String, required: true },
     owner: { type: String, required: true },
@@ -57,7 +58,7 @@ batchSchema.index({ progressed_at: 1 }, { partialFilterExpression: { settled: fa
 batchSchema.index({ completed_at: 1 }, { partialFilterExpression: { settled: true } });
 
 /** Every status change goes through `IMAGE_TRANSITIONS`. */
-export const imageSchema = new Schema(
+const imageSchema = new Schema(
   {
     _id: { type: String, required: true },
     batch_id: String,
@@ -95,7 +96,7 @@ imageSchema.index({ batch_id: 1, finished_at: 1 });
 imageSchema.index({ batch_id: 1, status: 1, index: 1 }, { partialFilterExpression: { queued: false } });
 
 /** Never changed; removed with its batch. */
-export const eventSchema = new Schema(
+const eventSchema = new Schema(
   {
     batch_id: { type: String, required: true },
     seq: { type: Number, required: true },
@@ -107,7 +108,7 @@ export const eventSchema = new Schema(
 eventSchema.index({ batch_id: 1, seq: 1 }, { unique: true });
 
 /** One for each content: where its icon is, or who makes it. */
-export const generationSchema = new Schema(
+const generationSchema = new Schema(
   {
     /** The content key. */
     _id: { type: String, required: true },
@@ -129,7 +130,7 @@ export const generationSchema = new Schema(
 generationSchema.index({ updated_at: 1 }, { partialFilterExpression: { ready: false } });
 
 /** Every outcome is reached through `CALL_TRANSITIONS`. Kept for ever: they tell what was paid. */
-export const callSchema = new Schema(
+const callSchema = new Schema(
   {
     _id: { type: String, required: true },
     image_id: { type: String, required: true },
@@ -146,9 +147,9 @@ export const callSchema = new Schema(
   { collection: 'icon_calls', versionKey: false, strict: 'throw' },
 );
 callSchema.index({ outcome: 1, begun_at: -1, _id: -1 });
-callSchema.index({ content_key: 1 }, { partialFilterExpression: { outcome: 'pending' } });
+callSchema.index({ content_key: 1, outcome: 1 });
 
-export const iconFileSchema = new Schema(
+const iconFileSchema = new Schema(
   {
     /** The path. */
     _id: { type: String, required: true },
@@ -177,7 +178,7 @@ iconFileSchema.index({ saved: 1, created_at: 1, _id: 1 });
 iconFileSchema.index({ saved: 1, folder: 1, created_at: 1, _id: 1 });
 
 /** Sums over all time, spread over some documents so that images that end together seldom collide. */
-export const statsSchema = new Schema(
+const statsSchema = new Schema(
   {
     _id: { type: Number, required: true },
     generated: { type: Number, required: true },
@@ -189,7 +190,7 @@ export const statsSchema = new Schema(
   { collection: 'icon_stats', versionKey: false, strict: 'throw' },
 );
 
-export const budgetSchema = new Schema(
+const budgetSchema = new Schema(
   {
     /** `<owner>|<month>`. */
     _id: { type: String, required: true },
@@ -197,6 +198,17 @@ export const budgetSchema = new Schema(
   },
   { collection: 'icon_budgets', versionKey: false, strict: 'throw' },
 );
+
+export async function prepareIcons(connection: Connection): Promise<void> {
+  await createMissing(connection, 'IconBatch', batchSchema);
+  await createMissing(connection, 'IconImage', imageSchema);
+  await createMissing(connection, 'IconBatchEvent', eventSchema);
+  await createMissing(connection, 'IconGeneration', generationSchema);
+  await createMissing(connection, 'IconCall', callSchema);
+  await createMissing(connection, 'IconFile', iconFileSchema);
+  await createMissing(connection, 'IconStats', statsSchema);
+  await createMissing(connection, 'IconBudget', budgetSchema);
+}
 
 interface FileFields {
   path: string;

@@ -8,7 +8,7 @@ import {
   IMAGE_TRANSITIONS,
   type ImageStatus,
 } from '../domain/icons/icon.ts';
-import { asStarted, type BatchChange, changeBatch, readBatch } from './iconBatchChanges.ts';
+import { asStarted, type BatchChange, changeBatch, isActive, readBatch } from './iconBatchChanges.ts';
 import { giveBackToBudget, type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
 import { addCall, type NewCall } from './iconCalls.ts';
 import { batches, fromFile, type ImageDocument, images, toImage } from './iconDocuments.ts';
@@ -195,10 +195,6 @@ export const OPEN_IMAGES: mongo.Filter<ImageDocument> = { status: { $in: ['pendi
 
 function isOpen(status: ImageStatus): boolean {
   return status === 'pending' || status === 'running';
-}
-
-function isActive(batch: IconBatch): boolean {
-  return batch.status === 'pending' || batch.status === 'running';
 }
 
 async function startInBatch(connection: Connection, batch: IconBatch, session: ClientSession): Promise<void> {

@@ -8,14 +8,9 @@ import {
   listActiveBatches,
   listBatches,
   markSettled,
-  openSingleImages,
-  prepareIcons,
-  removeOld,
   retryFailed,
-  stuckBatches,
-  unsettledBatches,
 } from '../../src/models/iconBatches.ts';
-import { images as imageDocuments } from '../../src/models/iconDocuments.ts';
+import { images as imageDocuments, prepareIcons } from '../../src/models/iconDocuments.ts';
 import {
   beginCall,
   claimNextImage,
@@ -25,6 +20,7 @@ import {
   findImage,
 } from '../../src/models/iconImages.ts';
 import { readStats } from '../../src/models/iconStats.ts';
+import { openSingleImages, removeOld, stuckBatches, unsettledBatches } from '../../src/models/iconSweeps.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import {
   allEvents,

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { IconFile } from '../../src/domain/icons/icon.ts';
-import { prepareIcons } from '../../src/models/iconBatches.ts';
-import { generations, iconFiles } from '../../src/models/iconDocuments.ts';
+import { generations, iconFiles, prepareIcons } from '../../src/models/iconDocuments.ts';
 import { findFile, listFiles, markSaved, takeFilesToClear } from '../../src/models/iconFiles.ts';
 import { recordFile } from '../../src/models/iconGenerations.ts';
 import { readStats } from '../../src/models/iconStats.ts';

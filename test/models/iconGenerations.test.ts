@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IconImage } from '../../src/domain/icons/icon.ts';
-import { prepareIcons, removeOld } from '../../src/models/iconBatches.ts';
 import { countCalls, endCall, giveUpLostCalls, listCalls } from '../../src/models/iconCalls.ts';
-import { calls, generations } from '../../src/models/iconDocuments.ts';
+import { calls, generations, prepareIcons } from '../../src/models/iconDocuments.ts';
 import { findFile, listFiles } from '../../src/models/iconFiles.ts';
 import {
   claimGeneration,
@@ -13,6 +12,7 @@ import {
   releaseGeneration,
 } from '../../src/models/iconGenerations.ts';
 import { beginCall, createImage, findImage } from '../../src/models/iconImages.ts';
+import { removeOld } from '../../src/models/iconSweeps.ts';
 import { createTestSystem, type TestSystem } from '../support/testSystem.ts';
 import { claimed, LEASE_MILLISECONDS, newFile, newImage } from './iconFixtures.ts';
 

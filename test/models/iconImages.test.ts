@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { cancelBatch, prepareIcons } from '../../src/models/iconBatches.ts';
+import { cancelBatch } from '../../src/models/iconBatches.ts';
 import { listCalls } from '../../src/models/iconCalls.ts';
-import { generations } from '../../src/models/iconDocuments.ts';
+import { generations, prepareIcons } from '../../src/models/iconDocuments.ts';
 import {
   beginCall,
   claimNextImage,

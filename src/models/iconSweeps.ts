@@ -1,0 +1,122 @@
+import type { Connection, mongo } from 'mongoose';
+import type { IconBatch } from '../domain/icons/batch.ts';
+import type { IconImage } from '../domain/icons/icon.ts';
+import {
+  type BatchDocument,
+  batches,
+  events,
+  generations,
+  images,
+  toBatch,
+  toImage,
+} from './iconDocuments.ts';
+import { OPEN_IMAGES } from './iconImages.ts';
+import { inTransaction } from './transaction.ts';
+
+/** Batches whose round is not closed and in which nothing happened since `before`; the longest ago first. */
+export async function unsettledBatches(
+  connection: Connection,
+  before: number,
+  limit: number,
+): Promise<IconBatch[]> {
+  return findUnsettled(connection, before, limit, {});
+}
+
+/** Running or cancelled batches with open images and without progress since `progressedBefore`; the longest ago first. */
+export async function stuckBatches(
+  connection: Connection,
+  progressedBefore: number,
+  limit: number,
+): Promise<IconBatch[]> {
+  return findUnsettled(connection, progressedBefore, limit, {
+    status: { $in: ['running', 'cancelled'] },
+    $expr: { $lt: [{ $add: ['$successful', '$failed', '$cancelled'] }, '$total'] },
+  });
+}
+
+/** Single images without a result that were asked for before; the longest ago first. */
+export async function openSingleImages(
+  connection: Connection,
+  askedBefore: number,
+  limit: number,
+): Promise<IconImage[]> {
+  const found = await images(connection)
+    .find({ batch_id: null, ...OPEN_IMAGES, asked_at: { $lte: new Date(askedBefore) } })
+    .sort({ asked_at: 1 })
+    .limit(limit)
+    .toArray();
+  return found.map(toImage);
+}
+
+/**
+ * Removes what ended before: settled batches with their images and events, single images, and what is known of contents
+ * without an icon. Stored icons and calls stay.
+ *
+ * @returns how many it removed, at most `limit`: repeat it while it is as many
+ */
+export async function removeOld(connection: Connection, before: number, limit: number): Promise<number> {
+  const by = new Date(before);
+  const finished = await batches(connection)
+    .find({ settled: true, completed_at: { $lt: by } }, { projection: { _id: 1 } })
+    .sort({ completed_at: 1 })
+    .limit(limit)
+    .toArray();
+  for (const { _id } of finished) await removeBatch(connection, _id, by);
+  let removed = finished.length;
+  if (removed < limit) removed += await removeSingleImages(connection, by, limit - removed);
+  if (removed < limit) removed += await removeGenerations(connection, by, limit - removed);
+  return removed;
+}
+
+async function findUnsettled(
+  connection: Connection,
+  before: number,
+  limit: number,
+  more: mongo.Filter<BatchDocument>,
+): Promise<IconBatch[]> {
+  const found = await batches(connection)
+    .find({ settled: false, progressed_at: { $lte: new Date(before) }, ...more })
+    .sort({ progressed_at: 1 })
+    .limit(limit)
+    .toArray();
+  return found.map(toBatch);
+}
+
+async function removeBatch(connection: Connection, batchId: string, by: Date): Promise<void> {
+  await inTransaction(connection, async (session) => {
+    const gone = await batches(connection).deleteOne(
+      { _id: batchId, settled: true, completed_at: { $lt: by } },
+      { session },
+    );
+    // Its failed images were asked for again meanwhile.
+    if (gone.deletedCount === 0) return;
+    await images(connection).deleteMany({ batch_id: batchId }, { session });
+    await events(connection).deleteMany({ batch_id: batchId }, { session });
+  });
+}
+
+async function removeSingleImages(connection: Connection, by: Date, limit: number): Promise<number> {
+  const old = await images(connection)
+    .find({ batch_id: null, finished_at: { $lt: by } }, { projection: { _id: 1 } })
+    .sort({ finished_at: 1 })
+    .limit(limit)
+    .toArray();
+  if (old.length === 0) return 0;
+  const removed = await images(connection).deleteMany({ _id: { $in: old.map((image) => image._id) } });
+  return removed.deletedCount;
+}
+
+async function removeGenerations(connection: Connection, by: Date, limit: number): Promise<number> {
+  const unused = { ready: false, updated_at: { $lt: by } };
+  const old = await generations(connection)
+    .find(unused, { projection: { _id: 1 } })
+    .sort({ updated_at: 1 })
+    .limit(limit)
+    .toArray();
+  if (old.length === 0) return 0;
+  const removed = await generations(connection).deleteMany({
+    _id: { $in: old.map((generation) => generation._id) },
+    ...unused,
+  });
+  return removed.deletedCount;
+}
