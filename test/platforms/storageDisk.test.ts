@@ -10,6 +10,7 @@ import { BadObjectPathError } from '../../src/platforms/storage/objectStorage.ts
 import { openStorage } from '../../src/platforms/storage/openStorage.ts';
 import { StorageUnavailableError } from '../../src/platforms/storage/storageErrors.ts';
 import { isOutage } from '../../src/runtime/outage.ts';
+import { startProcess } from '../support/processes.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { testsOfEveryStorage } from './storageConformance.ts';
 
@@ -87,6 +88,24 @@ test('what a crashed write left is removed after an hour, and what is being writ
   await writeFile(join(unfinished, 'of-now'), 'half a fi');
   await storage.put('icon.png', BYTES);
   expect(await readdir(unfinished)).toEqual(['of-now']);
+});
+
+test('a process that is killed while it stores leaves whole files only', { timeout: 60_000 }, async () => {
+  const size = 200_000;
+  for (let round = 0; round < 5; round++) {
+    const { root, storage } = await storageAndOutside();
+    const child = startProcess('test/platforms/storingProcess.ts', {}, [root, String(size)]);
+    await child.line((line) => line === `Stored ${10 * (round + 1)}`);
+    child.kill('SIGKILL');
+    await child.exited;
+    const names = await readdir(join(root, 'icons'));
+    expect(names.length).toBeGreaterThan(10 * (round + 1));
+    for (const name of names) {
+      const bytes = await readFile(join(root, 'icons', name));
+      expect(bytes.equals(Buffer.alloc(size, Number.parseInt(name, 10) % 256))).toBe(true);
+    }
+    await storage.put('icons/after.png', BYTES);
+  }
 });
 
 test('what is there but no file is neither read nor overwritten', async () => {

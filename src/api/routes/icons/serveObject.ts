@@ -9,6 +9,7 @@ import {
   type StoredObject,
 } from '../../../platforms/storage/objectStorage.ts';
 import { headersOf } from '../../answer.ts';
+import { readRange } from '../../byteRange.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { HttpError } from '../../errors.ts';
 import { sendStream } from '../../sendStream.ts';
@@ -116,14 +117,11 @@ function etagOf(path: string, { size, modified_at }: StoredObject): string {
 /** @throws RangeNotSatisfiableError */
 function select(request: Request, stored: StoredObject, etag: string): Selection {
   if (isNamed(request.get('If-None-Match'), etag)) return { status: 304 };
-  const whole = { status: 200, range: { from: 0, to: stored.size - 1 }, stored } as const;
-  // Several ranges at once are answered with the whole file, as every server may.
-  const range =
-    request.method === 'GET' && isSameAsBefore(request, etag) ? request.range(stored.size) : undefined;
-  if (range === -1) throw new RangeNotSatisfiableError(stored.size);
-  if (range === undefined || range === -2 || range.type !== 'bytes' || range.length !== 1) return whole;
-  const [only] = range;
-  return only ? { status: 206, range: { from: only.start, to: only.end }, stored } : whole;
+  const range = isWanted(request, etag) ? readRange(request.get('Range'), stored.size) : undefined;
+  if (range === 'unsatisfiable') throw new RangeNotSatisfiableError(stored.size);
+  return range
+    ? { status: 206, range, stored }
+    : { status: 200, range: { from: 0, to: stored.size - 1 }, stored };
 }
 
 /** `If-None-Match` compares weakly: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2 */
@@ -132,10 +130,10 @@ function isNamed(list: string | undefined, etag: string): boolean {
   return list.split(',').some((tag) => ['*', etag, `W/${etag}`].includes(tag.trim()));
 }
 
-/** `If-Range` compares strongly; no date is ever given out that could match. */
-function isSameAsBefore(request: Request, etag: string): boolean {
+/** A range is for GET alone. `If-Range` compares strongly, and no date was ever given out that could match. */
+function isWanted(request: Request, etag: string): boolean {
   const known = request.get('If-Range');
-  return known === undefined || known === etag;
+  return request.method === 'GET' && (known === undefined || known === etag);
 }
 
 function headersFor(

@@ -1,0 +1,172 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { unzipSync } from 'fflate';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cancelBatch, finishBatch } from '../../src/models/iconBatches.ts';
+import { concludeImage } from '../../src/models/iconImages.ts';
+import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
+import { at, createdBatch, FAILURE } from '../models/iconFixtures.ts';
+import {
+  createIconFilesApi,
+  type IconFilesApi,
+  openSandboxBucket,
+  storeBytes,
+} from '../support/iconFilesApi.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
+
+const run = promisify(execFile);
+const CATEGORIES = ['tools', 'garden tools', 'tools'];
+
+let icons: IconFilesApi;
+
+beforeAll(async () => {
+  icons = await createIconFilesApi('icons-zip');
+});
+afterAll(() => icons.remove());
+
+/** Somebody with an API key for icons. */
+async function newCaller(): Promise<{ readonly key: string; readonly owner: string }> {
+  const answer = await fetch(`${icons.api.url}/api/keys`, {
+    method: 'POST',
+    headers: { 'X-API-Key': icons.api.adminKey, 'Content-Type': 'application/json' },
+    body: JSON.stringify({ name: 'zip', scopes: ['icons'] }),
+  });
+  const { key, key_id } = JSON.parse(await answer.text());
+  return { key, owner: `api-key:${key_id}` };
+}
+
+const zipAs = (key: string, batchId: string, init: RequestInit = {}, url = icons.api.url) =>
+  fetch(`${url}/api/icons/batch/${batchId}/zip`, { ...init, headers: { 'X-API-Key': key } });
+
+/** A batch whose images succeeded, where a size is given: so many bytes each are stored. */
+async function batchOf(
+  owner: string,
+  sizes: readonly (number | 'failed')[],
+  storage: ObjectStorage = icons.storage,
+) {
+  const { connection } = icons.system;
+  const categories = sizes.map((_, index) => CATEGORIES[index % CATEGORIES.length] ?? 'tools');
+  const { batch_id, images } = await createdBatch(connection, { owner, categories, variations: 1 });
+  const paths: string[] = [];
+  for (const [index, size] of sizes.entries()) {
+    const image = at(images, index);
+    if (size === 'failed') {
+      await concludeImage(connection, image.image_id, FAILURE);
+      continue;
+    }
+    const path = await storeBytes(storage, Buffer.alloc(size, index + 1));
+    paths.push(path);
+    const folder = image.category.replaceAll(' ', '_');
+    const file = { path, folder, size, created_at: Date.UTC(2026, 0, 5, 12) };
+    await concludeImage(connection, image.image_id, {
+      status: 'succeeded',
+      file,
+      cached: false,
+      generation_milliseconds: 1,
+    });
+  }
+  return { batch_id, paths };
+}
+
+async function finishedBatch(owner: string, sizes: readonly (number | 'failed')[], storage?: ObjectStorage) {
+  const batch = await batchOf(owner, sizes, storage);
+  expect((await finishBatch(icons.system.connection, batch.batch_id, 1)).kind).toBe('finished');
+  return batch;
+}
+
+test('the icons of a finished batch come in the order of the request, each under its own name', async () => {
+  const { key, owner } = await newCaller();
+  const { batch_id } = await finishedBatch(owner, [100, 'failed', 200_000, 1]);
+  const answer = await zipAs(key, batch_id);
+  expect(answer.status).toBe(200);
+  expect(Object.fromEntries(answer.headers)).toMatchObject({
+    'content-type': 'application/zip',
+    'content-disposition': `attachment; filename="icons-${batch_id}.zip"`,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  const files = unzipSync(new Uint8Array(await answer.arrayBuffer()));
+  expect(Object.entries(files).map(([name, bytes]) => [name, bytes.length, bytes[0]])).toEqual([
+    ['001_tools_modern.png', 100, 1],
+    ['003_tools_modern.png', 200_000, 3],
+    ['004_tools_modern.png', 1, 4],
+  ]);
+  const head = await zipAs(key, batch_id, { method: 'HEAD' });
+  expect([head.status, head.headers.get('content-type')]).toEqual([200, 'application/zip']);
+});
+
+test('only its owner gets it, and the operator', async () => {
+  const [somebody, other] = [await newCaller(), await newCaller()];
+  const { batch_id } = await finishedBatch(somebody.owner, [10]);
+  expect((await zipAs(somebody.key, batch_id)).status).toBe(200);
+  expect((await zipAs(icons.api.adminKey, batch_id)).status).toBe(200);
+  const refused = await zipAs(other.key, batch_id);
+  const unknown = await zipAs(other.key, 'no-such-batch');
+  expect([refused.status, unknown.status]).toEqual([404, 404]);
+  const [{ detail }, { detail: ofUnknown }] = [
+    JSON.parse(await refused.text()),
+    JSON.parse(await unknown.text()),
+  ];
+  expect(detail).toBe(ofUnknown);
+});
+
+test('in open mode it is everybody’s, but not that of people who said who they were', async () => {
+  const server = await icons.serve(icons.storage, { ICONS_OPEN_MODE: '1' });
+  const statusOf = async (owner: string) => {
+    const { batch_id } = await finishedBatch(owner, [10]);
+    return (await fetch(`${server.url}/api/icons/batch/${batch_id}/zip`)).status;
+  };
+  expect([await statusOf('dev-user'), await statusOf('account:1')]).toEqual([200, 404]);
+});
+
+test('a batch that is not finished is refused; a cancelled one gives what was done', async () => {
+  const { connection } = icons.system;
+  const { key, owner } = await newCaller();
+  const { batch_id } = await batchOf(owner, [10]);
+  const { batch_id: unfinished, images } = await createdBatch(connection, { owner, categories: ['a', 'b'] });
+  expect((await zipAs(key, unfinished)).status).toBe(409);
+  expect((await zipAs(key, batch_id)).status).toBe(409);
+
+  const path = await storeBytes(icons.storage);
+  const file = { path, folder: 'a', size: 1_000, created_at: Date.now() };
+  await concludeImage(connection, at(images, 0).image_id, {
+    status: 'succeeded',
+    file,
+    cached: true,
+    generation_milliseconds: null,
+  });
+  await cancelBatch(connection, unfinished);
+  const files = unzipSync(new Uint8Array(await (await zipAs(key, unfinished)).arrayBuffer()));
+  expect(Object.keys(files)).toEqual(['001_a_modern.png']);
+});
+
+test('what was deleted since is left out; a batch without any icon has no archive', async () => {
+  const { key, owner } = await newCaller();
+  const { batch_id, paths } = await finishedBatch(owner, [10, 20]);
+  await icons.storage.remove(paths[0] ?? '');
+  const files = unzipSync(new Uint8Array(await (await zipAs(key, batch_id)).arrayBuffer()));
+  expect(Object.keys(files)).toEqual(['002_garden_tools_modern.png']);
+  const failed = await finishedBatch(owner, ['failed']);
+  expect((await zipAs(key, failed.batch_id)).status).toBe(404);
+});
+
+test('a storage that is away is answered with 503, and one that breaks off cuts the archive', async () => {
+  const { store, bucket } = await openSandboxBucket();
+  const server = await icons.serve(bucket);
+  const { batch_id } = await finishedBatch('somebody', [500_000, 500_000], bucket);
+  const zip = () => zipAs(server.adminKey, batch_id, {}, server.url);
+  expect((await (await zip()).arrayBuffer()).byteLength).toBeGreaterThan(1_000_000);
+  store.behave(() => ({ kind: 'hang' }));
+  expect((await zip()).status).toBe(503);
+  store.behave(() => ({ kind: 'refuse', status: 403, code: 'AccessDenied' }));
+  expect((await zip()).status).toBe(503);
+  store.behave(() => ({ kind: 'truncate' }));
+  await expect(zip().then((answer) => answer.arrayBuffer())).rejects.toThrow();
+});
+
+test('an archive of 200 MB takes little memory', async () => {
+  const { stdout } = await run(process.execPath, ['test/flows/zipProcess.ts', await temporaryFolder()]);
+  const { received, risenMegabytes } = JSON.parse(stdout);
+  expect(received).toBeGreaterThan(200_000_000);
+  expect(risenMegabytes).toBeLessThan(128);
+});
