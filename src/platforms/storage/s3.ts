@@ -21,7 +21,7 @@ export interface S3Settings {
   readonly pathStyle: boolean;
   /** Without it the SDK looks where Amazon's tools do: its own environment variables, files, the machine's role. */
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
-  /** For one attempt until the answer begins, and then for each pause in it. */
+  /** For one attempt until the answer begins; four times as long for a pause in it. */
   readonly timeoutMilliseconds: number;
 }
 
@@ -29,6 +29,8 @@ const CONNECTION_MILLISECONDS = 2_000;
 /** A request that came to nothing is sent again at once; waiting longer is the business of the queue and the client. */
 const ATTEMPTS = 3;
 const MOST_CONNECTIONS = 50;
+/** A pause also comes from a client of ours that reads slowly, and whose image should not be cut off for that. */
+const LONGER_FOR_PAUSES = 4;
 
 /** A bucket of Amazon S3, or of a server that speaks its protocol. */
 export class S3Storage implements ObjectStorage {
@@ -48,7 +50,7 @@ export class S3Storage implements ObjectStorage {
         connectionTimeout: Math.min(CONNECTION_MILLISECONDS, timeoutMilliseconds),
         requestTimeout: timeoutMilliseconds,
         throwOnRequestTimeout: true,
-        socketTimeout: timeoutMilliseconds,
+        socketTimeout: LONGER_FOR_PAUSES * timeoutMilliseconds,
         httpAgent: { maxSockets: MOST_CONNECTIONS },
         httpsAgent: { maxSockets: MOST_CONNECTIONS },
       },
