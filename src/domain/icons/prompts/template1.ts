@@ -1,0 +1,48 @@
+import type { PromptTemplate } from './template.ts';
+
+export const TEMPLATE_1: PromptTemplate = {
+  version: 1,
+  subject: '{style} icon for the product category "{category}"',
+  styles: {
+    minimal: 'A minimal, reduced to a few simple shapes with generous empty space,',
+    detailed: 'A detailed, finely worked out with rich texture and small parts,',
+    flat: 'A flat, two-dimensional design with solid areas and no shadows or gradients,',
+    modern: 'A modern, clean and rounded design with subtle depth,',
+    vintage: 'A vintage, engraved and slightly worn look of an old trade sign,',
+    abstract: 'An abstract, geometric interpretation with bold interlocking forms,',
+    realistic: 'A realistic, three-dimensional rendering with natural light and materials,',
+  },
+  colors: {
+    monochrome: 'Use a single colour in a few shades of grey and black',
+    colorful: 'Use a vivid palette of several bright, saturated colours',
+    blue_tones: 'Use shades of blue, from light sky to deep navy',
+    warm_tones: 'Use warm colours: reds, oranges and yellows',
+    cool_tones: 'Use cool colours: blues, greens and violets',
+    brand_colors: 'Use a professional palette of deep blue with one orange accent',
+    pastel: 'Use soft, pale pastel colours',
+    natural: 'Use natural earth colours: greens, browns and beige',
+  },
+  categories: {
+    office_supplies: 'Show typical office supplies such as a pen, a notepad or a stapler',
+    electronics: 'Show typical electronics such as a laptop, a phone or a circuit chip',
+    tools: 'Show typical hand tools such as a hammer, a wrench or a screwdriver',
+    automotive: 'Show typical automotive goods such as a car, a wheel or a gear lever',
+    home_garden: 'Show typical home and garden goods such as a house, a plant or a watering can',
+    sports: 'Show typical sports goods such as a ball, a dumbbell or a racket',
+    clothing: 'Show typical clothing such as a shirt, a dress or a jacket',
+    food_beverage: 'Show typical food and drink such as a fruit, a plate or a cup',
+    health_beauty: 'Show typical health and beauty goods such as a cream jar, a brush or a leaf',
+    books_media: 'Show typical books and media such as an open book, a disc or headphones',
+    toys_games: 'Show typical toys and games such as building blocks, a teddy bear or a game pad',
+    jewelry_accessories: 'Show typical jewellery and accessories such as a ring, a gem or a watch',
+    industrial: 'Show typical industrial goods such as a gear, a machine or a factory',
+    agricultural: 'Show typical farming goods such as a tractor, an ear of wheat or a sprout',
+    medical: 'Show typical medical goods such as a cross, a stethoscope or a capsule',
+    default: 'Show one object that everybody connects with this category at once',
+  },
+  quality: [
+    'One centred subject with a clear silhouette that can be recognised at small sizes',
+    'Plain background, balanced margins, crisp edges',
+    'No text, letters, numbers, logos or watermarks',
+  ],
+};
