@@ -57,10 +57,12 @@ describe('one icon', () => {
     [{ category: 'x', style: 3 }, `Invalid style. Valid options: ${STYLES}`],
     [{ category: 'x', color_scheme: 'ultraviolet' }, `Invalid color scheme. Valid options: ${COLORS}`],
     [{ category: 'x', color_scheme: {} }, `Invalid color scheme. Valid options: ${COLORS}`],
-    ...['a', { 0: 'a' }, [1], [null], new Array(21).fill('a'), ['x'.repeat(101)]].map((elements): [unknown, string] => [
-      { category: 'x', custom_elements: elements },
-      'custom_elements must be an array of at most 20 strings of at most 100 characters',
-    ]),
+    ...['a', { 0: 'a' }, [1], [null], new Array(21).fill('a'), ['x'.repeat(101)]].map(
+      (elements): [unknown, string] => [
+        { category: 'x', custom_elements: elements },
+        'custom_elements must be an array of at most 20 strings of at most 100 characters',
+      ],
+    ),
   ])('refuses %j', (body, message) => {
     expect(readIconRequest(body)).toEqual({ kind: 'refused', message });
   });
