@@ -59,6 +59,11 @@ export class UnauthorizedError extends HttpError {
   }
 }
 
+export class PaymentRequiredError extends HttpError {
+  override name = 'PaymentRequiredError';
+  readonly status = 402;
+}
+
 export class ForbiddenError extends HttpError {
   override name = 'ForbiddenError';
   readonly status = 403;
@@ -134,6 +139,8 @@ interface Refusal {
   readonly message: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly members: Readonly<Record<string, unknown>>;
+  /** Nobody foresaw it; the message tells no details. */
+  readonly unexpected?: true;
 }
 
 const RETRY_AFTER_OUTAGE_SECONDS = 2;
@@ -167,11 +174,14 @@ export function refusalBody(error: HttpError, request: Request): string {
   return BODIES[familyOf(request)](error, request).text;
 }
 
-/** Below this path everything is of the credits contract, whose clients read JSON of one shape, also when nothing is there. */
-const CREDITS_PATH = '/api/unified/';
+/** Below these paths everything is of one contract, whose clients read JSON of one shape, also when nothing is there. */
+const CONTRACT_PATHS: readonly (readonly [string, ErrorFamily])[] = [
+  ['/api/unified/', 'credits'],
+  ['/api/icons/', 'icons'],
+];
 
 function familyOf({ context, path }: Request): ErrorFamily {
-  return context.route?.errors ?? (path.startsWith(CREDITS_PATH) ? 'credits' : 'problem');
+  return context.route?.errors ?? CONTRACT_PATHS.find(([root]) => path.startsWith(root))?.[1] ?? 'problem';
 }
 
 function refusalFor(error: unknown, requestId: string): Refusal {
@@ -194,6 +204,7 @@ function refusalFor(error: unknown, requestId: string): Refusal {
     message: `Internal server error: the log has the details under request id ${requestId}`,
     headers: {},
     members: {},
+    unexpected: true,
   };
 }
 
@@ -210,6 +221,15 @@ function contractBody(shape: (message: string) => object) {
   });
 }
 
+/** The contract's own words for an unknown address and for what nobody foresaw. */
+function iconsBody(refusal: Refusal, request: Request) {
+  return contractBody((message) => {
+    if (refusal.unexpected) return { message: 'Internal server error', error: message };
+    const isUnknownAddress = refusal.status === 404 && !request.context.route;
+    return { message: isUnknownAddress ? 'Resource not found' : message };
+  })(refusal);
+}
+
 const BODIES: Record<
   ErrorFamily,
   (refusal: Refusal, request: Request) => { contentType: string; text: string }
@@ -219,7 +239,7 @@ const BODIES: Record<
     text: JSON.stringify({ status: 'error', message: refusal.message }),
   }),
   credits: contractBody((message) => ({ success: false, error: message })),
-  icons: contractBody((message) => ({ message })),
+  icons: iconsBody,
   commerce: contractBody((message) => ({ detail: message })),
   photos: contractBody((message) => ({ detail: message })),
   login: contractBody((message) => ({ message, detail: message })),

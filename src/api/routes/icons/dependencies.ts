@@ -1,16 +1,21 @@
+import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../../../config/env.ts';
 import type { ImageSettings } from '../../../domain/icons/icon.ts';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import type { IconRequests } from '../../../producers/icons/iconRequests.ts';
+import type { ImageWaiter } from './imageWaiter.ts';
 
 /** What the icon routes work with. */
 export interface IconsRouteDependencies {
   readonly environment: Environment;
   readonly connection: Connection;
+  readonly redis: Redis;
   /** What new images are made with. */
   readonly settings: ImageSettings;
   readonly storage: ObjectStorage;
   /** Starts, retries and cancels; it queues what is to be done. */
   readonly requests: IconRequests;
+  /** Requests that wait for their image. */
+  readonly waiter: ImageWaiter;
 }

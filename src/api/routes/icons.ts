@@ -1,0 +1,38 @@
+import type { Route } from '../route.ts';
+import { batchRoute } from './icons/batch.ts';
+import { batchesRoute } from './icons/batches.ts';
+import { cacheClearRoute } from './icons/cacheClear.ts';
+import { cachedRoute } from './icons/cached.ts';
+import { cancelRoute } from './icons/cancel.ts';
+import type { IconsRouteDependencies } from './icons/dependencies.ts';
+import { generateRoute } from './icons/generate.ts';
+import { healthRoute } from './icons/health.ts';
+import { imageStatusRoute } from './icons/imageStatus.ts';
+import { imageRoutes } from './icons/images.ts';
+import { renditionRoutes } from './icons/renditions.ts';
+import { resultRoute } from './icons/result.ts';
+import { retryRoute } from './icons/retry.ts';
+import { statsRoute } from './icons/stats.ts';
+import { statusRoute } from './icons/status.ts';
+import { suggestionsRoute } from './icons/suggestions.ts';
+
+/** Icons: the contract's endpoints, and what stands beside them. */
+export function iconsRoutes(dependencies: IconsRouteDependencies): readonly Route[] {
+  return [
+    generateRoute(dependencies),
+    imageStatusRoute(dependencies),
+    batchRoute(dependencies),
+    statusRoute(dependencies),
+    resultRoute(dependencies),
+    cancelRoute(dependencies),
+    retryRoute(dependencies),
+    batchesRoute(dependencies),
+    cachedRoute(dependencies),
+    cacheClearRoute(dependencies),
+    statsRoute(dependencies),
+    suggestionsRoute(dependencies),
+    ...imageRoutes(dependencies),
+    ...renditionRoutes(dependencies),
+    healthRoute(dependencies),
+  ];
+}

@@ -1,0 +1,118 @@
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import type { IconImage } from '../../../domain/icons/icon.ts';
+import { readIconRequest } from '../../../domain/icons/readIconRequest.ts';
+import { answerJson } from '../../answer.ts';
+import { withinDeadline } from '../../deadline.ts';
+import { BadRequestError } from '../../errors.ts';
+import type { Route } from '../../route.ts';
+import type { IconsRouteDependencies } from './dependencies.ts';
+import { iconCallerOf } from './iconCaller.ts';
+import { contractRoute } from './iconsRoute.ts';
+import { resultOf } from './imageResult.ts';
+import { imagePath } from './imageStatus.ts';
+import { readJsonBody } from './jsonBody.ts';
+import { startRefusal } from './refusals.ts';
+import { START_MILLISECONDS } from './startDeadline.ts';
+
+/** contracts/icons.md and decisions.md: then the client is told where to look. */
+const WAIT_MILLISECONDS = 60_000;
+
+const IconFields = z
+  .object({
+    category: z.string().meta({ example: 'garden tools' }),
+    style: z.string().nullish().meta({ example: 'modern' }),
+    color_scheme: z.string().nullish().meta({ example: 'brand_colors' }),
+    custom_elements: z
+      .array(z.string())
+      .nullish()
+      .meta({ example: ['a spade'] }),
+  })
+  .meta({ id: 'IconRequest' });
+
+const IconAnswer = z
+  .object({
+    success: z.literal(true),
+    image_url: z.string(),
+    local_path: z.string(),
+    generation_time: z.number().meta({ description: 'Seconds' }),
+    metadata: z.object({
+      style: z.string(),
+      color_scheme: z.string(),
+      category: z.string(),
+      prompt: z.string(),
+      generation_time: z.number(),
+      attempt: z.int(),
+      model: z.string(),
+    }),
+  })
+  .meta({ id: 'Icon' });
+
+/** `POST /api/icons/generate`: one icon, made by a worker or taken from the cache, while the client waits. */
+export function generateRoute(dependencies: IconsRouteDependencies): Route {
+  return {
+    ...contractRoute(dependencies.environment),
+    method: 'post',
+    path: '/api/icons/generate',
+    documentation: {
+      summary: 'Generate an icon',
+      description:
+        'Answers with the finished icon. After 60 seconds it answers 504 with the address at which its state can be read; it is made nevertheless, also when the client hangs up.',
+      tags: ['Icons'],
+      requestBody: { content: { 'application/json': { schema: IconFields } } },
+      responses: {
+        200: { description: 'The icon', content: { 'application/json': { schema: IconAnswer } } },
+        400: { description: 'A field that cannot be taken' },
+        402: { description: 'The credits do not suffice, or the monthly limit is reached' },
+        500: { description: 'It could not be made' },
+        504: { description: 'It is not ready yet' },
+      },
+    },
+    handle: (request, response) => generate(dependencies, request, response),
+  };
+}
+
+async function generate(
+  dependencies: IconsRouteDependencies,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const { requests, waiter, environment } = dependencies;
+  const read = readIconRequest(await readJsonBody(request));
+  if (read.kind === 'refused') throw new BadRequestError(read.message);
+  const starting = requests.startIcon(read.request, iconCallerOf(request));
+  const started = await withinDeadline(START_MILLISECONDS, 'The start of an icon', starting);
+  if (started.kind !== 'started') throw startRefusal(started, environment);
+  request.context.logFields = { image_id: started.image_id };
+  const image = await waiter.wait(started.image_id, WAIT_MILLISECONDS, goneOf(response));
+  response.setHeader('Cache-Control', 'no-store');
+  if (image) answerImage(dependencies, image, response);
+  else answerLate(started.image_id, response);
+}
+
+function goneOf(response: Response): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  return gone.signal;
+}
+
+/** In the contract's order of members. */
+function answerImage(dependencies: IconsRouteDependencies, image: IconImage, response: Response): void {
+  const result = resultOf(image, dependencies);
+  const { success, image_url, local_path, generation_time, metadata, error } = result;
+  if (success) {
+    answerJson(response, 200, { success, image_url, local_path, generation_time, metadata });
+  } else {
+    answerJson(response, 500, { success, error, metadata, message: 'Icon generation failed' });
+  }
+}
+
+function answerLate(imageId: string, response: Response): void {
+  const statusUrl = imagePath(imageId);
+  response.setHeader('Location', statusUrl);
+  answerJson(response, 504, {
+    message: 'The icon is not ready yet; status_url tells when it is',
+    status_url: statusUrl,
+    image_id: imageId,
+  });
+}

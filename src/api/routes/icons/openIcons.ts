@@ -1,0 +1,79 @@
+import type { Redis } from 'ioredis';
+import type { Connection } from 'mongoose';
+import type { Environment } from '../../../../config/env.ts';
+import { findImage } from '../../../models/iconImages.ts';
+import type { Ledger } from '../../../models/ledger.ts';
+import { imageSettings } from '../../../platforms/images/openImageProvider.ts';
+import { openStorage } from '../../../platforms/storage/openStorage.ts';
+import { IconRequests } from '../../../producers/icons/iconRequests.ts';
+import type { OpenQueues } from '../../../producers/queues.ts';
+import { openCreditsProvider } from '../../../providers/credits/open.ts';
+import { listenForIconSignals } from '../../../runtime/iconFeed.ts';
+import type { Logger } from '../../../runtime/logger.ts';
+import { connectRedis } from '../../../runtime/redis.ts';
+import type { IconsRouteDependencies } from './dependencies.ts';
+import { ImageWaiter } from './imageWaiter.ts';
+
+const RECHECK_MILLISECONDS = 2_000;
+
+export interface OpenIcons {
+  readonly dependencies: IconsRouteDependencies;
+  /** Ends every wait. Comes before the HTTP server is closed, which waits for its requests. */
+  close(): void;
+}
+
+interface Stores {
+  readonly redis: Redis;
+  readonly mongo: Connection;
+  readonly queues: OpenQueues;
+  readonly ledger: Ledger;
+}
+
+/**
+ * Makes what the icon routes work with, and the connection on which the process hears of finished images.
+ *
+ * @throws UnsupportedModelError, UnsupportedImageSettingError
+ */
+export function openIcons(
+  environment: Environment,
+  { redis, mongo, queues, ledger }: Stores,
+  logger: Logger,
+): OpenIcons {
+  const settings = imageSettings(environment);
+  const waiter = new ImageWaiter({
+    read: (imageId) => findImage(mongo, imageId),
+    recheckMilliseconds: RECHECK_MILLISECONDS,
+  });
+  const signals = connectRedis(environment.REDIS_URL, 'producer', logger);
+  listenForIconSignals(
+    signals,
+    environment.REDIS_PREFIX,
+    (signal) => {
+      if ('image_id' in signal) waiter.signal(signal.image_id);
+    },
+    () => waiter.signalAll(),
+  );
+  return {
+    dependencies: {
+      environment,
+      connection: mongo,
+      redis,
+      settings,
+      storage: openStorage(environment),
+      requests: new IconRequests({
+        connection: mongo,
+        redis,
+        prefix: environment.REDIS_PREFIX,
+        queues,
+        settings,
+        credits: openCreditsProvider(environment, mongo, ledger, logger),
+        environment,
+      }),
+      waiter,
+    },
+    close() {
+      waiter.close();
+      signals.disconnect();
+    },
+  };
+}

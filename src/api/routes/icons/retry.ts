@@ -1,0 +1,75 @@
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { answerJson } from '../../answer.ts';
+import { withinDeadline } from '../../deadline.ts';
+import { ConflictError, NotFoundError } from '../../errors.ts';
+import type { Route } from '../../route.ts';
+import type { IconsRouteDependencies } from './dependencies.ts';
+import { iconCallerOf } from './iconCaller.ts';
+import { newRoute } from './iconsRoute.ts';
+import { startRefusal } from './refusals.ts';
+import { BatchPath } from './requireBatch.ts';
+import { START_MILLISECONDS } from './startDeadline.ts';
+
+type RetryDependencies = Pick<IconsRouteDependencies, 'environment' | 'requests'>;
+
+const RetryStarted = z
+  .object({
+    batch_id: z.string(),
+    images: z.int().meta({ description: 'How many are made again' }),
+    status_url: z.string(),
+  })
+  .meta({ id: 'IconBatchRetryStarted' });
+
+/** `POST /api/icons/batch/{id}/retry`: the failed images of a completed batch once more. */
+export function retryRoute(dependencies: RetryDependencies): Route {
+  return {
+    ...newRoute(dependencies.environment),
+    method: 'post',
+    path: '/api/icons/batch/:id/retry',
+    documentation: {
+      summary: 'Generate the failed icons of a completed batch again',
+      description: 'The batch runs again, and keeps the icons that it has.',
+      tags: ['Icons'],
+      requestParams: { path: BatchPath },
+      responses: {
+        202: {
+          description: 'It runs in the background',
+          content: { 'application/json': { schema: RetryStarted } },
+        },
+        402: { description: 'The credits do not suffice, or the monthly limit is reached' },
+        404: { description: 'No such batch of the caller' },
+        409: { description: 'It is not completed, or none of its icons failed' },
+      },
+    },
+    handle: (request, response) => retry(dependencies, request, response),
+  };
+}
+
+async function retry(
+  { requests, environment }: RetryDependencies,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const batchId = `${request.params['id']}`;
+  const starting = requests.retryFailed(batchId, iconCallerOf(request));
+  const started = await withinDeadline(START_MILLISECONDS, 'The start of a batch', starting);
+  switch (started.kind) {
+    case 'started': {
+      const statusUrl = `/api/icons/batch/${batchId}/status`;
+      response.setHeader('Location', statusUrl);
+      answerJson(response, 202, {
+        batch_id: batchId,
+        images: started.images,
+        status_url: statusUrl,
+      } satisfies z.infer<typeof RetryStarted>);
+      return;
+    }
+    case 'not-found':
+      throw new NotFoundError('Batch not found');
+    case 'nothing-failed':
+      throw new ConflictError('The batch is not completed, or none of its icons failed');
+    default:
+      throw startRefusal(started, environment);
+  }
+}
