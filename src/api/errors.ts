@@ -221,13 +221,11 @@ function contractBody(shape: (message: string) => object) {
   });
 }
 
-/** The contract's own words for an unknown address and for what nobody foresaw. */
-function iconsBody(refusal: Refusal, request: Request) {
-  return contractBody((message) => {
-    if (refusal.unexpected) return { message: 'Internal server error', error: message };
-    const isUnknownAddress = refusal.status === 404 && !request.context.route;
-    return { message: isUnknownAddress ? 'Resource not found' : message };
-  })(refusal);
+/** What nobody foresaw has a text of its own in the contract. */
+function iconsBody(refusal: Refusal) {
+  return contractBody((message) =>
+    refusal.unexpected ? { message: 'Internal server error', error: message } : { message },
+  )(refusal);
 }
 
 const BODIES: Record<

@@ -15,6 +15,7 @@ import { retryRoute } from './icons/retry.ts';
 import { statsRoute } from './icons/stats.ts';
 import { statusRoute } from './icons/status.ts';
 import { suggestionsRoute } from './icons/suggestions.ts';
+import { unknownAddressRoutes } from './icons/unknownAddress.ts';
 
 /** Icons: the contract's endpoints, and what stands beside them. */
 export function iconsRoutes(dependencies: IconsRouteDependencies): readonly Route[] {
@@ -34,5 +35,6 @@ export function iconsRoutes(dependencies: IconsRouteDependencies): readonly Rout
     ...imageRoutes(dependencies),
     ...renditionRoutes(dependencies),
     healthRoute(dependencies),
+    ...unknownAddressRoutes(),
   ];
 }
