@@ -5,6 +5,7 @@ import { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { UsagePending } from '../models/usagePending.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../models/usageTimeZone.ts';
 import { WorkspaceWriter } from '../models/workspaceWriter.ts';
+import { UnsupportedImageSettingError, UnsupportedModelError } from '../platforms/images/openaiModels.ts';
 import { type OpenQueues, openQueues, queuePrefix } from '../producers/queues.ts';
 import { UsageRecorder } from '../producers/usage/recordUsage.ts';
 import { UserDirectory } from '../producers/usage/userDirectory.ts';
@@ -24,6 +25,8 @@ import { authDependencies } from './routes/auth/dependencies.ts';
 import { authRoutes } from './routes/auth.ts';
 import { openCredits } from './routes/credits/openCredits.ts';
 import { creditsRoutes } from './routes/credits.ts';
+import { openIcons } from './routes/icons/openIcons.ts';
+import { iconsRoutes } from './routes/icons.ts';
 import type { UsageRouteDependencies } from './routes/usage/dependencies.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { webhookDependencies } from './routes/webhooks/dependencies.ts';
@@ -32,7 +35,13 @@ import { workspaceRoutes } from './routes/workspace.ts';
 import { createServer } from './server.ts';
 
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
-const EXPLAINED = [InvalidEnvironmentError, PortInUseError, UsageTimeZoneError];
+const EXPLAINED = [
+  InvalidEnvironmentError,
+  PortInUseError,
+  UnsupportedImageSettingError,
+  UnsupportedModelError,
+  UsageTimeZoneError,
+];
 
 /** The web process: `node src/api/main.ts`. */
 async function main(environment: Environment): Promise<void> {
@@ -44,12 +53,14 @@ async function main(environment: Environment): Promise<void> {
 
   const auth = authDependencies(environment, redis, mongo);
   const credits = openCredits(environment, { redis, mongo, queues }, logger);
+  const icons = openIcons(environment, { redis, mongo, queues, ledger: credits.dependencies.ledger }, logger);
   const server = createServer(
     { environment, logger, redis, mongo, queues, audit, exampleSeller: 'demo.seller' },
     [
       ...accountRoutes(auth),
       ...authRoutes(auth),
       ...creditsRoutes(credits.dependencies),
+      ...iconsRoutes(icons.dependencies),
       ...usageRoutes(usageDependencies(environment, redis, mongo, queues)),
       ...webhookRoutes(webhookDependencies(environment, mongo, queues)),
       ...workspaceRoutes({ ...credits.dependencies, writer: new WorkspaceWriter(mongo) }),
@@ -59,6 +70,7 @@ async function main(environment: Environment): Promise<void> {
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
     { name: 'start', run: () => stopping.abort() },
     { name: 'live balances', run: () => credits.close() },
+    { name: 'icons', run: () => icons.close() },
     { name: 'http server', run: () => closeServer(server) },
     { name: 'audit log', run: () => audit.settle() },
     { name: 'queues', run: () => queues.close() },

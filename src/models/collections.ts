@@ -6,6 +6,7 @@ import { prepareApiKeys } from './apiKeys.ts';
 import { prepareAuditLog } from './auditLog.ts';
 import { prepareCounters } from './counters.ts';
 import { prepareEventOutbox } from './eventOutbox.ts';
+import { prepareIcons } from './iconBatches.ts';
 import { prepareIdempotency } from './idempotency.ts';
 import { prepareLedgerBonus } from './ledgerBonus.ts';
 import { prepareLedger } from './ledgerDocuments.ts';
@@ -44,4 +45,5 @@ export async function prepareCollections(connection: Connection): Promise<void> 
   await prepareEventOutbox(connection);
   await prepareWebhookEndpoints(connection);
   await prepareWebhookDeliveries(connection);
+  await prepareIcons(connection);
 }

@@ -13,7 +13,11 @@ export const iconsQueue = defineQueue({
   flow: 'icons',
   jobs: {
     'generate-icon': defineJob({
-      payload: z.object({ image_id: id }),
+      payload: z.object({
+        image_id: id,
+        /** The job of the round that waits for it, which its successor joins; none outside of a flow. */
+        round_job: id.optional(),
+      }),
       attempts: 5,
       backoff: { firstMilliseconds: 1_000, capMilliseconds: 60_000, jitter: 0.5 },
       // The provider's own time limit ends a call long before.

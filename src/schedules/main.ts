@@ -4,6 +4,7 @@ import { createLogger } from '../runtime/logger.ts';
 import { connectRedis } from '../runtime/redis.ts';
 import { shutdownOnSignals } from '../runtime/shutdown.ts';
 import { creditsSchedule } from './credits.ts';
+import { iconsSchedule } from './icons.ts';
 import { remoteCreditsSchedule } from './remoteCredits.ts';
 import { startSchedule } from './startSchedule.ts';
 import { usageSchedule } from './usage.ts';
@@ -19,6 +20,7 @@ function main(environment: Environment): void {
     ...usageSchedule(redis, queues),
     ...creditsSchedule(redis, queues),
     ...webhooksSchedule(redis, queues),
+    ...iconsSchedule(redis, queues),
     ...(environment.CREDITS_PROVIDER === 'remote' ? remoteCreditsSchedule(redis, queues) : []),
   ];
   const schedule = startSchedule(entries, logger);

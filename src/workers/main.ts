@@ -1,6 +1,7 @@
 import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
 import { prepareCollections } from '../models/collections.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../models/usageTimeZone.ts';
+import { UnsupportedImageSettingError, UnsupportedModelError } from '../platforms/images/openaiModels.ts';
 import { openQueues } from '../producers/queues.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { connectMongo } from '../runtime/mongo.ts';
@@ -15,7 +16,13 @@ import { workerEntries } from './workers.ts';
 /** Kept back from the drain, so that what it aborts can still be left to others and the connections closed in order. */
 const CLOSING_SECONDS = 3;
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
-const EXPLAINED = [InvalidEnvironmentError, UnknownQueueError, UsageTimeZoneError];
+const EXPLAINED = [
+  UnsupportedModelError,
+  UnsupportedImageSettingError,
+  InvalidEnvironmentError,
+  UnknownQueueError,
+  UsageTimeZoneError,
+];
 
 /** A worker process: `node src/workers/main.ts [queue or family …]`, all of them when none is named. */
 async function main(environment: Environment, names: readonly string[]): Promise<void> {

@@ -9,6 +9,7 @@ import { type OpenQueues, prefixOf, queuePrefix } from '../producers/queues.ts';
 import { openRemoteCredits } from '../providers/credits/open.ts';
 import { creditsUpkeepQueue } from '../queues/credits.ts';
 import type { QueueContract } from '../queues/defineQueue.ts';
+import { iconBatchesQueue, iconsQueue } from '../queues/icons.ts';
 import { remoteCreditsQueue } from '../queues/remoteCredits.ts';
 import { usageQueue, usageRelayQueue, usageUpkeepQueue } from '../queues/usage.ts';
 import { webhookDeliveriesQueue, webhooksQueue } from '../queues/webhooks.ts';
@@ -16,6 +17,10 @@ import { OutboundHosts } from '../runtime/outboundHosts.ts';
 import { openSecretBox } from '../runtime/secretBox.ts';
 import { createSettleDue } from './credits/settleDue.ts';
 import { createTidyRemoteCredits } from './credits/tidyRemoteCredits.ts';
+import { createFinishBatch } from './icons/finishBatch.ts';
+import { createGenerateIcon } from './icons/generateIcon.ts';
+import { openIconWork } from './icons/openIconWork.ts';
+import { createSweepIcons } from './icons/sweepIcons.ts';
 import { type RunningWorker, startWorker, type WorkerDependencies } from './startWorker.ts';
 import { createRelayRefusedReport } from './usage/relayRefusedReport.ts';
 import { createRelayUser } from './usage/relayUser.ts';
@@ -47,6 +52,7 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
   const relay = environment.USAGE_RELAY_URL ? new UsageRelay(environment.USAGE_RELAY_URL) : undefined;
   const secretBox = openSecretBox(environment.ENCRYPTION_KEY, environment.ENCRYPTION_PREVIOUS_KEY);
   const hosts = new OutboundHosts({ allowPrivate: environment.WEBHOOKS_ALLOW_PRIVATE });
+  const icons = openIconWork(environment, { redis, connection, queues }, dependencies.logger);
   const runner = (queue: QueueContract): WorkerDependencies => ({
     ...dependencies,
     prefix: prefixOf(environment.REDIS_PREFIX, queue),
@@ -172,6 +178,20 @@ export function workerEntries(dependencies: WorkersDependencies): WorkerEntry[] 
             ),
           },
           runner(remoteCreditsQueue),
+        ),
+    },
+    {
+      queue: iconsQueue,
+      start: () =>
+        startWorker(iconsQueue, { 'generate-icon': createGenerateIcon(icons) }, runner(iconsQueue)),
+    },
+    {
+      queue: iconBatchesQueue,
+      start: () =>
+        startWorker(
+          iconBatchesQueue,
+          { 'finish-batch': createFinishBatch(icons), 'sweep-icons': createSweepIcons(icons) },
+          runner(iconBatchesQueue),
         ),
     },
   ];

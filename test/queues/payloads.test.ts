@@ -37,6 +37,18 @@ const WRITTEN: Readonly<Record<string, Readonly<Record<string, readonly string[]
     ],
     'sweep-webhooks': ['{"payload":{},"request_ids":["sweep-webhooks-20260105T093000Z"]}'],
   },
+  icons: {
+    'generate-icon': [
+      '{"payload":{"image_id":"0b8f6c1e-5d0a-4c55-9b3e-0c8c6a7e2f11-4","round_job":"finish-0b8f6c1e-5d0a-4c55-9b3e-0c8c6a7e2f11-1"},"request_ids":["6f1c"]}',
+      '{"payload":{"image_id":"0b8f6c1e-5d0a-4c55-9b3e-0c8c6a7e2f11"},"request_ids":["6f1c"]}',
+    ],
+  },
+  'icon-batches': {
+    'finish-batch': [
+      '{"payload":{"batch_id":"0b8f6c1e-5d0a-4c55-9b3e-0c8c6a7e2f11","round":1},"request_ids":["6f1c"]}',
+    ],
+    'sweep-icons': ['{"payload":{},"request_ids":["sweep-icons-20260105T093000Z"]}'],
+  },
   'credits-remote': {
     'tidy-remote-credits': ['{"payload":{},"request_ids":["tidy-remote-credits-20260105T093000Z"]}'],
   },

@@ -48,7 +48,7 @@ export interface IconFile {
 
 /** One wanted image: of a batch, or alone. */
 export interface IconImage extends IconRequest {
-  /** `<batch id>-<index>`, or a UUID of its own. Also the id of its job. */
+  /** `<batch id>-<index>`, or a UUID of its own. */
   readonly image_id: string;
   readonly batch_id: string | null;
   /** Its place in the batch, from 0, category by category and variation by variation. */

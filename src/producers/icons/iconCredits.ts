@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import type { CreditsProvider } from '../../domain/credits/provider.ts';
+import type { IconImage } from '../../domain/icons/icon.ts';
+
+/** Why no credits could be set aside; nothing was charged. */
+export type CreditsRefusal =
+  | { readonly kind: 'insufficient-credits' }
+  | { readonly kind: 'no-credits-user' }
+  | { readonly kind: 'credits-unavailable'; readonly reason: string };
+
+export type IconReservation =
+  /** Nothing when icons cost nothing. */
+  { readonly kind: 'reserved'; readonly reservation_id: string | null } | CreditsRefusal;
+
+const APP = 'Icons';
+/** Longer than any batch takes. What a crash has left behind comes back after it. */
+const RESERVED_MILLISECONDS = 24 * 3_600_000;
+
+/** What icons cost: the sum is set aside at the start, each delivered icon takes its share, the rest is given back. */
+export class IconCredits {
+  readonly #provider: CreditsProvider;
+  /** Whole credits for one icon. */
+  readonly price: number;
+
+  constructor(provider: CreditsProvider, price: number) {
+    this.#provider = provider;
+    this.price = price;
+  }
+
+  /** Sets the price of that many icons aside. */
+  async reserve(userId: string | undefined, icons: number): Promise<IconReservation> {
+    if (this.price === 0) return { kind: 'reserved', reservation_id: null };
+    if (userId === undefined) return { kind: 'no-credits-user' };
+    const outcome = await this.#provider.reserve({
+      reference: `icons-${randomUUID()}`,
+      user_id: userId,
+      amount: this.price * icons,
+      app_name: APP,
+      description: icons === 1 ? 'An icon' : `${icons} icons`,
+      expires_in_milliseconds: RESERVED_MILLISECONDS,
+    });
+    switch (outcome.kind) {
+      case 'reserved':
+        return { kind: 'reserved', reservation_id: outcome.reservation_id };
+      case 'insufficient':
+        return { kind: 'insufficient-credits' };
+      case 'unknown-user':
+        return { kind: 'no-credits-user' };
+      case 'unavailable':
+      case 'unknown':
+        return { kind: 'credits-unavailable', reason: outcome.reason };
+    }
+  }
+
+  /**
+   * Takes an icon's share, once. Whatever the answer, the icon is delivered: it was made.
+   *
+   * @returns false when it could not be taken, because the reservation has expired
+   */
+  async capture(image: IconImage): Promise<boolean> {
+    if (image.credits === 0 || image.reservation_id === null) return true;
+    const outcome = await this.#provider.capture({
+      reference: `icon-${image.image_id}-${image.reservation_id}`,
+      reservation_id: image.reservation_id,
+      amount: image.credits,
+      description: `Icon: ${image.category}`,
+      project_code: null,
+    });
+    return outcome.kind === 'captured';
+  }
+
+  /** Gives back what was not taken. May be repeated. */
+  async release(reservationId: string | null): Promise<void> {
+    if (reservationId === null) return;
+    await this.#provider.release({
+      reference: `icons-release-${reservationId}`,
+      reservation_id: reservationId,
+    });
+  }
+}

@@ -1,0 +1,50 @@
+import { type BatchEnd, finishBatch, markSettled } from '../../models/iconBatches.ts';
+import { startFanOut } from '../../producers/webhooks/startFanOut.ts';
+import type { iconBatchesQueue } from '../../queues/icons.ts';
+import { webhooksQueue } from '../../queues/webhooks.ts';
+import { publishIconSignal } from '../../runtime/iconFeed.ts';
+import type { Handlers, Run } from '../handlers.ts';
+import { done } from '../outcome.ts';
+import type { IconWork } from './iconWork.ts';
+
+/** While images that a crash has left behind run by themselves, the round looks for their end. */
+const LOOK_AGAIN_MILLISECONDS = 2_000;
+
+export type RoundWork = Pick<IconWork, 'connection' | 'redis' | 'prefix' | 'queues' | 'credits' | 'jobs'>;
+
+/** Closes a round of a batch: all images are final, what was not used of the credits is given back. */
+export function createFinishBatch(work: RoundWork): Handlers<typeof iconBatchesQueue>['finish-batch'] {
+  return async ({ batch_id, round }, run) => {
+    const end = await finishBatch(work.connection, batch_id, round);
+    switch (end.kind) {
+      case 'settled':
+        return done;
+      case 'unfinished':
+        await work.jobs.start(end.images, run.requestIds);
+        return {
+          kind: 'postponed',
+          at: Date.now() + LOOK_AGAIN_MILLISECONDS,
+          reason: 'images are under way by themselves',
+        };
+      case 'finished':
+        await closeRound(work, end, run);
+        return done;
+    }
+  };
+}
+
+/** May be repeated at any line. */
+export async function closeRound(
+  work: RoundWork,
+  { batch, event_ids }: Extract<BatchEnd, { kind: 'finished' }>,
+  run: Pick<Run, 'requestIds'>,
+): Promise<void> {
+  publishIconSignal(work.redis, work.prefix, {
+    batch_id: batch.batch_id,
+    owner: batch.owner,
+    seq: batch.event_seq,
+  });
+  await work.credits.release(batch.reservation_id);
+  await markSettled(work.connection, batch.batch_id, batch.round);
+  if (event_ids.length > 0) await startFanOut(work.queues.of(webhooksQueue), event_ids, run.requestIds);
+}

@@ -1,0 +1,112 @@
+import type { Redis } from 'ioredis';
+import type { Connection } from 'mongoose';
+import type { IconImage } from '../../domain/icons/icon.ts';
+import { failGeneration } from '../../models/iconGenerations.ts';
+import { type Conclusion, claimNextImage, concludeImage, findImage } from '../../models/iconImages.ts';
+import type { ImageProvider } from '../../platforms/images/imageProvider.ts';
+import type { RateLane } from '../../platforms/images/rateLane.ts';
+import type { ObjectStorage } from '../../platforms/storage/objectStorage.ts';
+import type { IconCredits } from '../../producers/icons/iconCredits.ts';
+import type { IconJobs } from '../../producers/icons/iconJobs.ts';
+import type { OpenQueues } from '../../producers/queues.ts';
+import { publishIconSignal } from '../../runtime/iconFeed.ts';
+import type { Run } from '../handlers.ts';
+import { done, type Outcome } from '../outcome.ts';
+
+/** Times of the handlers, in milliseconds. Tests shorten them. */
+export interface IconTimes {
+  /** A call that failed is repeated after this time, then after twice of it, and so on (contracts/icons.md, Retry). */
+  readonly retry: number;
+  /** The lane rests for this time when a 429 names none. */
+  readonly throttled: number;
+  /** How often an image looks whether another one's run has made its icon. */
+  readonly busy: number;
+  /** How long a lease lasts: longer than one call with the storing of its image. */
+  readonly lease: number;
+  /** How often images look again while the quota is used up; the queue is paused then. */
+  readonly noQuota: number;
+}
+
+/** Waiters that are told the same moment come back spread over this time. */
+const SPREAD_MILLISECONDS = 250;
+
+/** What the handlers of icons work with. */
+export interface IconWork {
+  readonly connection: Connection;
+  readonly redis: Redis;
+  /** Of the installation. */
+  readonly prefix: string;
+  readonly queues: OpenQueues;
+  readonly provider: ImageProvider;
+  /** The limits of a paid provider. */
+  readonly lane: RateLane;
+  readonly storage: ObjectStorage;
+  readonly credits: IconCredits;
+  readonly jobs: IconJobs;
+  /** Calls for one image that may fail before it is given up. */
+  readonly maxAttempts: number;
+  readonly times: IconTimes;
+}
+
+/**
+ * Ends an image: its share of the credits is taken first, or given back for a single one, so that a crash in between costs
+ * nothing; then it is counted and told.
+ */
+export async function conclude(
+  work: IconWork,
+  image: IconImage,
+  conclusion: Conclusion,
+  run: Pick<Run, 'logger'>,
+): Promise<void> {
+  if (conclusion.status === 'succeeded') {
+    // One that was failed meanwhile, because its batch did not move, costs nothing.
+    if (!(await isOpen(work, image))) return;
+    if (!(await work.credits.capture(image)))
+      run.logger.error({ image_id: image.image_id }, 'An icon was delivered whose credits had come back');
+  } else if (image.batch_id === null) {
+    await work.credits.release(image.reservation_id);
+  }
+  const concluded = await concludeImage(work.connection, image.image_id, conclusion);
+  if (!concluded) return;
+  const { batch } = concluded;
+  publishIconSignal(
+    work.redis,
+    work.prefix,
+    batch
+      ? { batch_id: batch.batch_id, owner: batch.owner, seq: batch.event_seq }
+      : { image_id: image.image_id },
+  );
+}
+
+/** Adds the next image of the batch to the flow, before this one's job ends. */
+export async function startNext(
+  work: IconWork,
+  image: IconImage,
+  roundJob: string | undefined,
+  run: Pick<Run, 'requestIds'>,
+): Promise<void> {
+  if (image.batch_id === null) return;
+  const next = await claimNextImage(work.connection, image.batch_id);
+  if (!next) return;
+  if (roundJob === undefined) await work.jobs.start([next], run.requestIds);
+  else await work.jobs.joinRound(next, roundJob, run.requestIds);
+}
+
+/** It failed for good, for everybody who has asked for the same icon until now. */
+export async function giveUp(work: IconWork, image: IconImage, error: string, run: Run): Promise<Outcome> {
+  await failGeneration(work.connection, image.content_key, image.image_id, error);
+  await conclude(work, image, { status: 'failed', error }, run);
+  return done;
+}
+
+/** @param milliseconds - from now on, at least */
+export function again(milliseconds: number, reason: string): Outcome {
+  const spread = Math.round(Math.random() * SPREAD_MILLISECONDS);
+  return { kind: 'postponed', at: Date.now() + milliseconds + spread, reason };
+}
+
+async function isOpen({ connection }: IconWork, { image_id, credits }: IconImage): Promise<boolean> {
+  if (credits === 0) return true;
+  const status = (await findImage(connection, image_id))?.status;
+  return status === 'pending' || status === 'running';
+}

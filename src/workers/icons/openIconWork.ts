@@ -1,0 +1,76 @@
+import type { Redis } from 'ioredis';
+import type { Connection } from 'mongoose';
+import type { Environment } from '../../../config/env.ts';
+import { Ledger } from '../../models/ledger.ts';
+import { openImageProvider } from '../../platforms/images/openImageProvider.ts';
+import { RateLane } from '../../platforms/images/rateLane.ts';
+import { openStorage } from '../../platforms/storage/openStorage.ts';
+import { IconCredits } from '../../producers/icons/iconCredits.ts';
+import { IconJobs } from '../../producers/icons/iconJobs.ts';
+import type { OpenQueues } from '../../producers/queues.ts';
+import { startFanOut } from '../../producers/webhooks/startFanOut.ts';
+import { openCreditsProvider } from '../../providers/credits/open.ts';
+import { webhooksQueue } from '../../queues/webhooks.ts';
+import { publishBalances } from '../../runtime/balanceFeed.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { SweepIconsDependencies } from './sweepIcons.ts';
+
+interface Stores {
+  readonly redis: Redis;
+  readonly connection: Connection;
+  readonly queues: OpenQueues;
+}
+
+/** What follows a call, at most: the image is verified and stored. */
+const STORING_MILLISECONDS = 60_000;
+
+/**
+ * Makes what the handlers of icons work with.
+ *
+ * @throws UnsupportedModelError, UnsupportedImageSettingError
+ */
+export function openIconWork(
+  environment: Environment,
+  { redis, connection, queues }: Stores,
+  logger: Logger,
+): SweepIconsDependencies {
+  const provider = openImageProvider(environment);
+  const prefix = environment.REDIS_PREFIX;
+  const ledger = new Ledger(connection, {
+    onChange: ({ user_ids, event_ids }) => {
+      publishBalances(redis, prefix, user_ids);
+      if (event_ids.length === 0) return;
+      startFanOut(queues.of(webhooksQueue), event_ids, []).catch((error: unknown) => {
+        logger.warn({ err: error, events: event_ids.length }, 'Events wait for the sweep');
+      });
+    },
+  });
+  return {
+    connection,
+    redis,
+    prefix,
+    queues,
+    provider,
+    lane: new RateLane(redis, prefix, provider.settings.model, {
+      requests: environment.OPENAI_RATE_LIMIT_RPM,
+      tokens: environment.OPENAI_RATE_LIMIT_TPM,
+      images: environment.OPENAI_RATE_LIMIT_IPM,
+    }),
+    storage: openStorage(environment),
+    credits: new IconCredits(
+      openCreditsProvider(environment, connection, ledger, logger),
+      environment.ICONS_CREDITS_PER_ICON,
+    ),
+    jobs: new IconJobs(redis, prefix, queues),
+    maxAttempts: environment.ICONS_MAX_ATTEMPTS,
+    times: {
+      retry: 1_000,
+      throttled: 5_000,
+      busy: 300,
+      lease: environment.OPENAI_TIMEOUT_SECONDS * 1_000 + STORING_MILLISECONDS,
+      noQuota: 60_000,
+    },
+    batchTimeoutMilliseconds: environment.ICONS_BATCH_TIMEOUT_SECONDS * 1_000,
+    keepMilliseconds: environment.ICONS_KEEP_BATCHES_HOURS * 3_600_000,
+  };
+}
