@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { MOST_CATEGORIES, MOST_VARIATIONS } from '../../../domain/icons/batchRequest.ts';
 import { readBatchRequest } from '../../../domain/icons/readBatchRequest.ts';
 import { answerJson } from '../../answer.ts';
-import { withinDeadline } from '../../deadline.ts';
 import type { Route } from '../../route.ts';
 import { BatchRefusedError } from './batchRefusal.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
@@ -11,9 +10,9 @@ import { iconCallerOf } from './iconCaller.ts';
 import { contractRoute } from './iconsRoute.ts';
 import { readJsonBody } from './jsonBody.ts';
 import { startRefusal } from './refusals.ts';
-import { START_MILLISECONDS } from './startDeadline.ts';
+import { markReplay, StartHeaders, startOnce } from './startOnce.ts';
 
-type BatchDependencies = Pick<IconsRouteDependencies, 'environment' | 'requests'>;
+type BatchDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'requests'>;
 
 const BatchFields = z
   .object({
@@ -46,6 +45,7 @@ export function batchRoute(dependencies: BatchDependencies): Route {
       summary: 'Start a batch of icons',
       description: `Up to ${MOST_CATEGORIES} categories with up to ${MOST_VARIATIONS} variations each. Each variation takes the next style of the list.`,
       tags: ['Icons'],
+      requestParams: { header: StartHeaders },
       requestBody: { content: { 'application/json': { schema: BatchFields } } },
       responses: {
         [status]: {
@@ -54,6 +54,8 @@ export function batchRoute(dependencies: BatchDependencies): Route {
         },
         400: { description: 'A field that cannot be taken; `errors` lists what is wrong' },
         402: { description: 'The credits do not suffice, or the monthly limit is reached' },
+        409: { description: 'The first request with this Idempotency-Key is under way' },
+        422: { description: 'This Idempotency-Key was used before with another request' },
       },
     },
     handle: (request, response) => startBatch(dependencies, request, response),
@@ -70,13 +72,17 @@ async function startBatch(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const { requests, environment } = dependencies;
-  const read = readBatchRequest(await readJsonBody(request));
+  const { connection, requests, environment } = dependencies;
+  const body = await readJsonBody(request);
+  const read = readBatchRequest(body);
   if (read.kind === 'refused') throw new BatchRefusedError(read.message, read.errors);
-  const starting = requests.startBatch(read.request, iconCallerOf(request));
-  const started = await withinDeadline(START_MILLISECONDS, 'The start of a batch', starting);
-  if (started.kind !== 'started') throw startRefusal(started, environment);
-  const { batch_id } = started;
+  const started = await startOnce(connection, request, body, async () => {
+    const start = await requests.startBatch(read.request, iconCallerOf(request));
+    if (start.kind !== 'started') throw startRefusal(start, environment);
+    return start.batch_id;
+  });
+  const batch_id = started.id;
   request.context.logFields = { batch_id };
+  markReplay(started, response);
   answerJson(response, startedStatus(dependencies), { message: 'Batch generation started', batch_id });
 }

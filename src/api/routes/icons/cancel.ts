@@ -1,14 +1,12 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { answerJson } from '../../answer.ts';
-import { withinDeadline } from '../../deadline.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
 import { iconCallerOf } from './iconCaller.ts';
 import { contractRoute } from './iconsRoute.ts';
 import { BatchPath } from './requireBatch.ts';
-import { START_MILLISECONDS } from './startDeadline.ts';
 
 type CancelDependencies = Pick<IconsRouteDependencies, 'environment' | 'requests'>;
 
@@ -37,8 +35,7 @@ export function cancelRoute(dependencies: CancelDependencies): Route {
 
 /** The body, which may be empty, says nothing and is not read. */
 async function cancel({ requests }: CancelDependencies, request: Request, response: Response): Promise<void> {
-  const cancelling = requests.cancel(`${request.params['id']}`, iconCallerOf(request));
-  const isCancelled = await withinDeadline(START_MILLISECONDS, 'The cancelling of a batch', cancelling);
+  const isCancelled = await requests.cancel(`${request.params['id']}`, iconCallerOf(request));
   if (!isCancelled) throw new BadRequestError('Batch not found or cannot be cancelled');
   answerJson(response, 200, { message: 'Batch cancelled successfully' });
 }

@@ -1,10 +1,11 @@
 import type { Request, Response } from 'express';
+import type { Connection } from 'mongoose';
 import { z } from 'zod';
 import type { IconImage } from '../../../domain/icons/icon.ts';
 import { readIconRequest } from '../../../domain/icons/readIconRequest.ts';
+import { findImage } from '../../../models/iconImages.ts';
 import { answerJson } from '../../answer.ts';
-import { withinDeadline } from '../../deadline.ts';
-import { BadRequestError } from '../../errors.ts';
+import { BadRequestError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
 import { iconCallerOf } from './iconCaller.ts';
@@ -13,7 +14,7 @@ import { resultOf } from './imageResult.ts';
 import { imagePath } from './imageStatus.ts';
 import { readJsonBody } from './jsonBody.ts';
 import { startRefusal } from './refusals.ts';
-import { START_MILLISECONDS } from './startDeadline.ts';
+import { markReplay, StartHeaders, startOnce } from './startOnce.ts';
 
 /** contracts/icons.md and decisions.md: then the client is told where to look. */
 const WAIT_MILLISECONDS = 60_000;
@@ -59,12 +60,15 @@ export function generateRoute(dependencies: IconsRouteDependencies): Route {
       description:
         'Answers with the finished icon. After 60 seconds it answers 504 with the address at which its state can be read; it is made nevertheless, also when the client hangs up.',
       tags: ['Icons'],
+      requestParams: { header: StartHeaders },
       requestBody: { content: { 'application/json': { schema: IconFields } } },
       responses: {
         200: { description: 'The icon', content: { 'application/json': { schema: IconAnswer } } },
         400: { description: 'A field that cannot be taken' },
         402: { description: 'The credits do not suffice, or the monthly limit is reached' },
         500: { description: 'It could not be made' },
+        409: { description: 'The first request with this Idempotency-Key is under way' },
+        422: { description: 'This Idempotency-Key was used before with another request' },
         504: { description: 'It is not ready yet' },
       },
     },
@@ -77,17 +81,29 @@ async function generate(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const { requests, waiter, environment } = dependencies;
-  const read = readIconRequest(await readJsonBody(request));
+  const { connection, requests, waiter, environment } = dependencies;
+  const body = await readJsonBody(request);
+  const read = readIconRequest(body);
   if (read.kind === 'refused') throw new BadRequestError(read.message);
-  const starting = requests.startIcon(read.request, iconCallerOf(request));
-  const started = await withinDeadline(START_MILLISECONDS, 'The start of an icon', starting);
-  if (started.kind !== 'started') throw startRefusal(started, environment);
-  request.context.logFields = { image_id: started.image_id };
-  const image = await waiter.wait(started.image_id, WAIT_MILLISECONDS, goneOf(response));
+  const started = await startOnce(connection, request, body, async () => {
+    const start = await requests.startIcon(read.request, iconCallerOf(request));
+    if (start.kind !== 'started') throw startRefusal(start, environment);
+    return start.image_id;
+  });
+  request.context.logFields = { image_id: started.id };
+  markReplay(started, response);
+  if (started.isReplay) await requireKept(connection, started.id);
+  const image = await waiter.wait(started.id, WAIT_MILLISECONDS, goneOf(response));
   response.setHeader('Cache-Control', 'no-store');
   if (image) answerImage(dependencies, image, response);
-  else answerLate(started.image_id, response);
+  else answerLate(started.id, response);
+}
+
+/** A key is kept longer than the state of its icon. */
+async function requireKept(connection: Connection, imageId: string): Promise<void> {
+  if (!(await findImage(connection, imageId))) {
+    throw new NotFoundError('The state of the icon of this Idempotency-Key is no longer kept');
+  }
 }
 
 function goneOf(response: Response): AbortSignal {

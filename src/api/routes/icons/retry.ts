@@ -1,7 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { answerJson } from '../../answer.ts';
-import { withinDeadline } from '../../deadline.ts';
 import { ConflictError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
@@ -9,7 +8,6 @@ import { iconCallerOf } from './iconCaller.ts';
 import { newRoute } from './iconsRoute.ts';
 import { startRefusal } from './refusals.ts';
 import { BatchPath } from './requireBatch.ts';
-import { START_MILLISECONDS } from './startDeadline.ts';
 
 type RetryDependencies = Pick<IconsRouteDependencies, 'environment' | 'requests'>;
 
@@ -52,8 +50,7 @@ async function retry(
   response: Response,
 ): Promise<void> {
   const batchId = `${request.params['id']}`;
-  const starting = requests.retryFailed(batchId, iconCallerOf(request));
-  const started = await withinDeadline(START_MILLISECONDS, 'The start of a batch', starting);
+  const started = await requests.retryFailed(batchId, iconCallerOf(request));
   switch (started.kind) {
     case 'started': {
       const statusUrl = `/api/icons/batch/${batchId}/status`;

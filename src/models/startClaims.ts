@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import type { Connection } from 'mongoose';
+import { usable } from '../runtime/mongo.ts';
+import { isDuplicateKey } from './transaction.ts';
+
+/** Longer than any start takes. What a killed process has left behind is free after it. */
+const CLAIM_MILLISECONDS = 60_000;
+
+interface ClaimDocument {
+  /** Of the `OnceKey`. */
+  _id: string;
+  holder: string;
+  until: Date;
+}
+
+/**
+ * Takes the right to do what a key stands for, while nobody else does it: for work that is more than one transaction, whose
+ * reply is kept at its end.
+ *
+ * @param id - of the `OnceKey`
+ * @returns for `releaseStart`; nothing while another request with the key is under way
+ */
+export async function claimStart(connection: Connection, id: string): Promise<string | undefined> {
+  const now = Date.now();
+  const claim = { holder: randomUUID(), until: new Date(now + CLAIM_MILLISECONDS) };
+  try {
+    await claims(connection).updateOne(
+      { _id: id, until: { $lt: new Date(now) } },
+      { $set: claim },
+      { upsert: true },
+    );
+    return claim.holder;
+  } catch (error) {
+    // The one that is there is good still.
+    if (isDuplicateKey(error)) return undefined;
+    throw error;
+  }
+}
+
+export async function releaseStart(connection: Connection, id: string, holder: string): Promise<void> {
+  await claims(connection).deleteOne({ _id: id, holder });
+}
+
+function claims(connection: Connection) {
+  return usable(connection).collection<ClaimDocument>('start_claims');
+}
