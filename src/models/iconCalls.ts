@@ -1,6 +1,7 @@
 import type { ClientSession, Connection, mongo } from 'mongoose';
 import { CALL_OUTCOMES, CALL_TRANSITIONS, type CallOutcome, type IconCall } from '../domain/icons/call.ts';
-import { type CallDocument, calls, generations, type ImageDocument, toCall } from './iconDocuments.ts';
+import type { ImageDocument } from './iconDocuments.ts';
+import { type CallDocument, calls, generations, toCall } from './iconGenerationDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
 export type { CallOutcome, IconCall } from '../domain/icons/call.ts';

@@ -1,6 +1,6 @@
 import type { Connection } from 'mongoose';
 import type { StoredIcon } from '../domain/icons/storedIcon.ts';
-import { generations, iconFiles, toStoredIcon } from './iconDocuments.ts';
+import { generations, iconFiles, toStoredIcon } from './iconGenerationDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
 export type { StoredIcon } from '../domain/icons/storedIcon.ts';

@@ -2,7 +2,13 @@ import type { ClientSession, Connection } from 'mongoose';
 import type { IconFile, IconImage } from '../domain/icons/icon.ts';
 import type { StoredIconMetadata } from '../domain/icons/storedIcon.ts';
 import { deliverCall, giveUpCallsOf } from './iconCalls.ts';
-import { fromFile, type GenerationDocument, generations, iconFiles, toFile } from './iconDocuments.ts';
+import {
+  fromFile,
+  type GenerationDocument,
+  generations,
+  iconFiles,
+  toFile,
+} from './iconGenerationDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
 /** What a run that wants the icon of a content has to do. */

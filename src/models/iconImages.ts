@@ -11,7 +11,8 @@ import {
 import { asStarted, type BatchChange, changeBatch, isActive, readBatch } from './iconBatchChanges.ts';
 import { giveBackToBudget, type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
 import { addCall, type NewCall } from './iconCalls.ts';
-import { batches, fromFile, type ImageDocument, images, toImage } from './iconDocuments.ts';
+import { batches, type ImageDocument, images, toImage } from './iconDocuments.ts';
+import { fromFile } from './iconGenerationDocuments.ts';
 import { renewLease } from './iconGenerations.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';

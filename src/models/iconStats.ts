@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { ClientSession, Connection } from 'mongoose';
-import { batches, iconFiles, stats } from './iconDocuments.ts';
+import { batches, stats } from './iconDocuments.ts';
+import { iconFiles } from './iconGenerationDocuments.ts';
 
 const SHARDS = 16;
 

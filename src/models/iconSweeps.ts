@@ -1,15 +1,8 @@
 import type { Connection, mongo } from 'mongoose';
 import type { IconBatch } from '../domain/icons/batch.ts';
 import type { IconImage } from '../domain/icons/icon.ts';
-import {
-  type BatchDocument,
-  batches,
-  events,
-  generations,
-  images,
-  toBatch,
-  toImage,
-} from './iconDocuments.ts';
+import { type BatchDocument, batches, events, images, toBatch, toImage } from './iconDocuments.ts';
+import { generations } from './iconGenerationDocuments.ts';
 import { OPEN_IMAGES } from './iconImages.ts';
 import { inTransaction } from './transaction.ts';
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { IconFile } from '../../src/domain/icons/icon.ts';
-import { generations, iconFiles, prepareIcons } from '../../src/models/iconDocuments.ts';
+import { prepareIcons } from '../../src/models/iconDocuments.ts';
 import { findFile, listFiles, markSaved, takeFilesToClear } from '../../src/models/iconFiles.ts';
+import { generations, iconFiles } from '../../src/models/iconGenerationDocuments.ts';
 import { recordFile } from '../../src/models/iconGenerations.ts';
 import { readStats } from '../../src/models/iconStats.ts';
 import { createTestSystem, type TestSystem } from '../support/testSystem.ts';

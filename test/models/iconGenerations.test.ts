@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IconImage } from '../../src/domain/icons/icon.ts';
 import { countCalls, endCall, giveUpLostCalls, listCalls } from '../../src/models/iconCalls.ts';
-import { calls, generations, prepareIcons } from '../../src/models/iconDocuments.ts';
+import { prepareIcons } from '../../src/models/iconDocuments.ts';
 import { findFile, listFiles } from '../../src/models/iconFiles.ts';
+import { calls, generations } from '../../src/models/iconGenerationDocuments.ts';
 import {
   claimGeneration,
   failGeneration,

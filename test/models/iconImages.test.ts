@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cancelBatch } from '../../src/models/iconBatches.ts';
 import { listCalls } from '../../src/models/iconCalls.ts';
-import { generations, prepareIcons } from '../../src/models/iconDocuments.ts';
+import { prepareIcons } from '../../src/models/iconDocuments.ts';
+import { generations } from '../../src/models/iconGenerationDocuments.ts';
 import {
   beginCall,
   claimNextImage,

@@ -10,8 +10,9 @@ import {
   retryFailed,
 } from '../../src/models/iconBatches.ts';
 import { countCalls, endCall } from '../../src/models/iconCalls.ts';
-import { calls, prepareIcons } from '../../src/models/iconDocuments.ts';
+import { prepareIcons } from '../../src/models/iconDocuments.ts';
 import { readEvents } from '../../src/models/iconEvents.ts';
+import { calls } from '../../src/models/iconGenerationDocuments.ts';
 import { releaseGeneration } from '../../src/models/iconGenerations.ts';
 import {
   beginCall,
