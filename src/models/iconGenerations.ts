@@ -71,7 +71,10 @@ export async function releaseGeneration(connection: Connection, key: string, ima
   );
 }
 
-/** It failed for good, for all who have asked until now. Changes nothing when the right is another's by now. */
+/**
+ * It failed for good, for all who have asked until now. Comes before the image's own end, so that a retry asks later. Changes
+ * nothing when the right is another's by now.
+ */
 export async function failGeneration(
   connection: Connection,
   key: string,

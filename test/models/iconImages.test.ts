@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cancelBatch } from '../../src/models/iconBatches.ts';
 import { listCalls } from '../../src/models/iconCalls.ts';
-import { prepareIcons } from '../../src/models/iconDocuments.ts';
+import { batches, prepareIcons } from '../../src/models/iconDocuments.ts';
 import { generations } from '../../src/models/iconGenerationDocuments.ts';
 import {
   beginCall,
@@ -205,6 +205,27 @@ test('after a cancellation no call begins, however close they are', async () => 
     );
     await expectConsistent(connection, batch_id);
   }
+});
+
+test('a call that begins while a cancellation is not committed yet waits for it', async () => {
+  const { connection } = system;
+  const { batch_id, images } = await createdBatch(connection);
+  const image = at(images, 0);
+  await claimed(connection, image);
+  await beginCall(connection, image, undefined);
+  const session = await connection.startSession();
+  try {
+    session.startTransaction();
+    // All that a cancellation changes when every image runs.
+    await batches(connection).updateOne({ _id: batch_id }, { $set: { status: 'cancelled' } }, { session });
+    const rerun = beginCall(connection, image, undefined);
+    for (let reads = 0; reads < 20; reads++) await batchNow(connection, batch_id);
+    await session.commitTransaction();
+    expect(await rerun).toBe('cancelled');
+  } finally {
+    await session.endSession();
+  }
+  expect(await findImage(connection, image.image_id)).toMatchObject({ attempts: 1 });
 });
 
 test('the next images are claimed by index, each once', async () => {
