@@ -139,16 +139,18 @@ export async function cancelBatch(connection: Connection, batchId: string): Prom
  * Ends a batch that does not go on: what is open fails; in a cancelled batch it is cancelled, and the batch stays so.
  *
  * @param reason - for people
- * @returns the batch afterwards; nothing when nothing of it was open
+ * @param progressedBefore - leaves a batch alone in which something happened since then
+ * @returns the batch afterwards; nothing when nothing changed
  */
 export async function failBatch(
   connection: Connection,
   batchId: string,
   reason: string,
+  progressedBefore = Number.POSITIVE_INFINITY,
 ): Promise<IconBatch | undefined> {
   return inTransaction(connection, async (session) => {
     const batch = await readBatch(connection, batchId, session);
-    if (!batch) return undefined;
+    if (!batch || batch.progressed_at > progressedBefore) return undefined;
     if (batch.status === 'cancelled') return cancelRest(connection, batch, reason, session);
     if (!isActive(batch)) return undefined;
     const failed = await endImages(connection, batch, 'failed', reason, ['pending', 'running'], session);

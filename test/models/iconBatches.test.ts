@@ -317,7 +317,9 @@ test('a batch that does not go on fails with what is open; results of it that co
   await claimed(connection, at(images, 1));
   await beginCall(connection, at(images, 1), undefined);
   const before = await readStats(connection);
-  const failed = await failBatch(connection, batch_id, 'No progress for 300 s');
+  const { progressed_at } = await batchNow(connection, batch_id);
+  expect(await failBatch(connection, batch_id, 'too early', progressed_at - 1)).toBeUndefined();
+  const failed = await failBatch(connection, batch_id, 'No progress for 300 s', progressed_at);
   expect(failed).toEqual(await batchNow(connection, batch_id));
   expect(failed).toMatchObject({
     status: 'failed',
