@@ -95,6 +95,19 @@ export class IconJobs {
       ),
     );
   }
+
+  /**
+   * Which of the images have a job that broke for good. Adding it again does nothing while it is kept as a dead letter.
+   *
+   * @throws ServiceUnavailableError when Redis is away
+   */
+  async withDeadJob(images: readonly IconImage[]): Promise<IconImage[]> {
+    const queue = this.#queues.of(iconsQueue);
+    const states = await withRedis(() =>
+      Promise.all(images.map((image) => queue.getJobState(imageJobId(image)))),
+    );
+    return images.filter((_, index) => states[index] === 'failed');
+  }
 }
 
 /** The id of a round's job. */

@@ -5,7 +5,7 @@ import type { Environment } from '../../../config/env.ts';
 import type { CreditsProvider } from '../../domain/credits/provider.ts';
 import { type BatchRequest, imagesOf } from '../../domain/icons/batchRequest.ts';
 import { contentKey } from '../../domain/icons/contentKey.ts';
-import type { IconRequest, ImageSettings } from '../../domain/icons/icon.ts';
+import type { IconImage, IconRequest, ImageSettings } from '../../domain/icons/icon.ts';
 import { promptOf } from '../../domain/icons/prompts/promptOf.ts';
 import { BusinessCalendar } from '../../domain/time/businessCalendar.ts';
 import {
@@ -15,7 +15,13 @@ import {
   type MonthlyBudget,
   retryFailed,
 } from '../../models/iconBatches.ts';
-import { createImage, findBatchImages, findImage, type NewImage } from '../../models/iconImages.ts';
+import {
+  concludeImage,
+  createImage,
+  findBatchImages,
+  findImage,
+  type NewImage,
+} from '../../models/iconImages.ts';
 import { publishIconSignal } from '../../runtime/iconFeed.ts';
 import { ServiceUnavailableError } from '../../runtime/outage.ts';
 import type { OpenQueues } from '../queues.ts';
@@ -122,7 +128,7 @@ export class IconRequests {
     return { kind: 'started', batch_id };
   }
 
-  /** @throws ServiceUnavailableError when a store is away; a kept image is queued by the sweep then */
+  /** @throws ServiceUnavailableError when a store is away; the image is cancelled then, if it was kept at all */
   async startIcon(request: IconRequest, caller: IconCaller): Promise<IconStart> {
     const reserved = await this.#credits.reserve(caller.credits_user_id, 1);
     if (reserved.kind !== 'reserved') return reserved;
@@ -134,7 +140,7 @@ export class IconRequests {
     );
     if (created === 'over-budget') return { kind: 'over-budget' };
     const kept = await findImage(this.#connection, image_id);
-    if (kept) await this.#jobs.start([kept], caller.request_ids);
+    if (kept) await this.#startOrCancel(kept, caller);
     return { kind: 'started', image_id };
   }
 
@@ -221,7 +227,19 @@ export class IconRequests {
     }
   }
 
-  /** A batch that could not be queued must not run after its sender was told to come back. */
+  /** What could not be queued must not be made, and charged, after its sender was told to come back. */
+  async #startOrCancel(image: IconImage, caller: IconCaller): Promise<void> {
+    try {
+      await this.#jobs.start([image], caller.request_ids);
+    } catch (error) {
+      const cancelled = { status: 'cancelled', error: 'It could not be queued' } as const;
+      const concluded = await concludeImage(this.#connection, image.image_id, cancelled);
+      if (concluded) await this.#credits.release(image.reservation_id);
+      throw error;
+    }
+  }
+
+  /** The same of a batch. */
   async #orCancel(batchId: string, caller: IconCaller, queue: () => Promise<void>): Promise<void> {
     try {
       await queue();

@@ -1,19 +1,17 @@
 import type { IconImage } from '../../domain/icons/icon.ts';
-import { iconPath } from '../../domain/icons/iconPath.ts';
-import { addToEventOutbox } from '../../models/eventOutbox.ts';
 import { endCall } from '../../models/iconCalls.ts';
 import { recordFile, releaseGeneration } from '../../models/iconGenerations.ts';
 import { putOff } from '../../models/iconImages.ts';
-import { inTransaction } from '../../models/transaction.ts';
 import type { ImageOutcome } from '../../platforms/images/imageProvider.ts';
 import { ICON_LIMITS, verifyImage } from '../../platforms/images/verifyImage.ts';
-import { startFanOut } from '../../producers/webhooks/startFanOut.ts';
-import { iconsQueue } from '../../queues/icons.ts';
-import { webhooksQueue } from '../../queues/webhooks.ts';
-import { withRedis } from '../../runtime/outage.ts';
 import type { Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { again, conclude, giveUp, type IconWork } from './iconWork.ts';
+import { pauseIcons } from './pauseIcons.ts';
+import { storeIcon } from './storeIcon.ts';
+
+/** Calls for one icon that may be paid: a third one is never made (design/decisions.md, Icons). */
+export const MOST_PAID = 2;
 
 /** A call that was made. */
 interface EndedCall {
@@ -22,6 +20,10 @@ interface EndedCall {
   readonly reservation: string | undefined;
   /** Calls for this image, this one included. */
   readonly attempts: number;
+  /** Earlier calls for the same icon that may have been paid for nothing. */
+  readonly unknown_before: number;
+  /** Of `performance.now()`. */
+  readonly begun_at: number;
   readonly milliseconds: number;
 }
 
@@ -33,23 +35,36 @@ export async function callEnded(
   outcome: ImageOutcome,
   run: Run,
 ): Promise<Outcome> {
-  const { lane, times } = work;
+  const { lane, times, throttlePauses } = work;
   switch (outcome.kind) {
     case 'image':
       await settle(work, call, outcome.tokens);
+      throttlePauses.succeeded();
       if (call.call_id !== undefined) await lane.correct(outcome.limits);
       return received(work, image, call, outcome, run);
     case 'rate-limited': {
-      const pause = outcome.retryAfterMilliseconds ?? times.throttled;
+      const pause = outcome.retryAfterMilliseconds ?? throttlePauses.refused(call.begun_at);
       await refused(work, call, outcome.message);
       await lane.correct(outcome.limits);
       await lane.pause(pause);
-      return later(work, image, 'given-back', pause, 'the provider asks for less');
+      return later(
+        work,
+        image,
+        { attempt: 'given-back', milliseconds: pause },
+        'the provider asks for less',
+        run,
+      );
     }
     case 'quota-exhausted':
       await refused(work, call, outcome.message);
-      await pauseQueue(work, outcome.message, run);
-      return later(work, image, 'given-back', times.noQuota, 'the quota of the provider is used up');
+      await pauseIcons(work, outcome.message, run);
+      return later(
+        work,
+        image,
+        { attempt: 'given-back', milliseconds: times.noQuota },
+        'the provider takes no more calls',
+        run,
+      );
     case 'refused':
       await refused(work, call, outcome.message);
       return giveUp(work, image, `${outcome.code}: ${outcome.message}`, run);
@@ -58,10 +73,7 @@ export async function callEnded(
       return attemptFailed(work, image, call, outcome.message, run);
     case 'unknown':
       await settle(work, call, null);
-      if (call.call_id !== undefined)
-        await endCall(work.connection, call.call_id, 'unknown', outcome.message);
-      run.logger.warn({ image_id: image.image_id, call_id: call.call_id }, 'outcome of a call unknown');
-      return later(work, image, 'counted', times.retry, 'the outcome of the call is unknown');
+      return paidForNothing(work, image, call, outcome.message, run);
   }
 }
 
@@ -73,16 +85,8 @@ async function received(
   run: Run,
 ): Promise<Outcome> {
   const verified = await verifyImage(bytes, ICON_LIMITS);
-  if (verified.kind === 'invalid') {
-    // It was paid all the same.
-    if (call.call_id !== undefined)
-      await endCall(work.connection, call.call_id, 'delivered', verified.message);
-    return attemptFailed(work, image, call, verified.message, run);
-  }
-  const created_at = Date.now();
-  const { folder, path } = iconPath(image.category, image.content_key, created_at);
-  await work.storage.put(path, verified.png, 'image/png');
-  const file = { path, folder, size: verified.png.length, created_at };
+  if (verified.kind === 'invalid') return paidForNothing(work, image, call, verified.message, run);
+  const file = await storeIcon(work, image, verified.png, run);
   const { category, style, color_scheme } = image;
   await recordFile(work.connection, {
     key: image.content_key,
@@ -102,6 +106,30 @@ async function received(
   return done;
 }
 
+/**
+ * The call was paid, perhaps or certainly, and there is no icon: it is listed as one of unknown outcome, and made once more at
+ * most.
+ */
+async function paidForNothing(
+  work: IconWork,
+  image: IconImage,
+  call: EndedCall,
+  message: string,
+  run: Run,
+): Promise<Outcome> {
+  if (call.call_id === undefined) return attemptFailed(work, image, call, message, run);
+  await endCall(work.connection, call.call_id, 'unknown', message);
+  run.logger.warn(
+    { image_id: image.image_id, call_id: call.call_id, message },
+    'a call was paid for nothing',
+  );
+  if (call.unknown_before + 1 >= MOST_PAID) {
+    const error = `${message}. It was the second call for this icon that may have been paid; there is no third one`;
+    return giveUp(work, image, error, run);
+  }
+  return attemptFailed(work, image, call, message, run);
+}
+
 async function attemptFailed(
   work: IconWork,
   image: IconImage,
@@ -111,17 +139,20 @@ async function attemptFailed(
 ): Promise<Outcome> {
   if (attempts >= work.maxAttempts)
     return giveUp(work, image, `Failed after ${attempts} attempts: ${message}`, run);
-  return later(work, image, 'counted', work.times.retry * 2 ** (attempts - 1), 'the call failed');
+  const milliseconds = work.times.retry * 2 ** (attempts - 1);
+  return later(work, image, { attempt: 'counted', milliseconds }, 'the call failed', run);
 }
 
 /** Puts the run off. Meanwhile another image may make the same icon. */
 async function later(
   work: IconWork,
   image: IconImage,
-  attempt: 'counted' | 'given-back',
-  milliseconds: number,
+  { attempt, milliseconds }: { readonly attempt: 'counted' | 'given-back'; readonly milliseconds: number },
   reason: string,
+  run: Run,
 ): Promise<Outcome> {
+  // Another run of the image has begun, most likely, and the lease is its own.
+  run.signal.throwIfAborted();
   await putOff(work.connection, image.image_id, attempt);
   await releaseGeneration(work.connection, image.content_key, image.image_id);
   return again(milliseconds, reason);
@@ -135,16 +166,4 @@ async function refused(work: IconWork, call: EndedCall, message: string): Promis
 
 async function settle({ lane }: IconWork, call: EndedCall, tokens: number | null): Promise<void> {
   if (call.reservation !== undefined) await lane.settle(call.reservation, tokens);
-}
-
-/** Nobody gets an icon until an operator has seen to it: `npm run icons -- resume`. */
-async function pauseQueue(work: IconWork, reason: string, run: Run): Promise<void> {
-  const queue = work.queues.of(iconsQueue);
-  if (await withRedis(() => queue.isPaused())) return;
-  await withRedis(() => queue.pause());
-  run.logger.error({ reason }, 'The icons queue is paused: the provider takes no more calls');
-  const events = await inTransaction(work.connection, (session) =>
-    addToEventOutbox(work.connection, [{ type: 'icons.paused', at: Date.now(), data: { reason } }], session),
-  );
-  await startFanOut(work.queues.of(webhooksQueue), events, run.requestIds);
 }

@@ -1,3 +1,4 @@
+import type { IconImage } from '../../domain/icons/icon.ts';
 import { type BatchEnd, finishBatch, markSettled } from '../../models/iconBatches.ts';
 import { startFanOut } from '../../producers/webhooks/startFanOut.ts';
 import type { iconBatchesQueue } from '../../queues/icons.ts';
@@ -5,10 +6,11 @@ import { webhooksQueue } from '../../queues/webhooks.ts';
 import { publishIconSignal } from '../../runtime/iconFeed.ts';
 import type { Handlers, Run } from '../handlers.ts';
 import { done } from '../outcome.ts';
-import type { IconWork } from './iconWork.ts';
+import { conclude, type IconWork } from './iconWork.ts';
 
 /** While images that a crash has left behind run by themselves, the round looks for their end. */
 const LOOK_AGAIN_MILLISECONDS = 2_000;
+const BROKEN = 'Its job broke: an error on our side, not of the image';
 
 export type RoundWork = Pick<IconWork, 'connection' | 'redis' | 'prefix' | 'queues' | 'credits' | 'jobs'>;
 
@@ -20,7 +22,7 @@ export function createFinishBatch(work: RoundWork): Handlers<typeof iconBatchesQ
       case 'settled':
         return done;
       case 'unfinished':
-        await work.jobs.start(end.images, run.requestIds);
+        await work.jobs.start(await failDead(work, end.images, run), run.requestIds);
         return {
           kind: 'postponed',
           at: Date.now() + LOOK_AGAIN_MILLISECONDS,
@@ -31,6 +33,17 @@ export function createFinishBatch(work: RoundWork): Handlers<typeof iconBatchesQ
         return done;
     }
   };
+}
+
+/** Nothing brings an image forward any more whose job broke for good. @returns the other ones */
+export async function failDead(
+  work: RoundWork,
+  images: readonly IconImage[],
+  run: Pick<Run, 'logger'>,
+): Promise<IconImage[]> {
+  const dead = new Set(await work.jobs.withDeadJob(images));
+  for (const image of dead) await conclude(work, image, { status: 'failed', error: BROKEN }, run);
+  return images.filter((image) => !dead.has(image));
 }
 
 /** May be repeated at any line. */

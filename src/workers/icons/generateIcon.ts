@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { IconImage } from '../../domain/icons/icon.ts';
+import { findBatch } from '../../models/iconBatches.ts';
 import { claimGeneration, forgetFile, releaseGeneration } from '../../models/iconGenerations.ts';
 import { beginCall, findImage } from '../../models/iconImages.ts';
 import type { iconsQueue } from '../../queues/icons.ts';
 import type { Handlers, Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
-import { callEnded } from './callEnded.ts';
+import { callEnded, MOST_PAID } from './callEnded.ts';
 import { again, conclude, giveUp, type IconWork, startNext } from './iconWork.ts';
+import { requireStorage } from './storeIcon.ts';
 
-/** One is tried once more, so that one icon is paid twice at most. */
-const MOST_UNKNOWN = 2;
-const UNKNOWN_TWICE =
-  'It is not known what became of two calls for this icon; no third one is made, because both may have been paid';
+const PAID_TWICE =
+  'It is not known what became of two calls for this icon; there is no third one, because both may have been paid';
 
 /**
  * Brings one image forward: from the cache, or by a call of the provider that nobody else makes at the same time. The state
@@ -24,10 +24,24 @@ export function createGenerateIcon(work: IconWork): Handlers<typeof iconsQueue>[
     if (!image) return done;
     // Ended by a run before, or with its batch. If that run was killed before it started the next one, the round does.
     if (image.status !== 'pending' && image.status !== 'running') return done;
-    const outcome = await bringForward(work, image, run);
+    const outcome = (await isCancelled(work, image))
+      ? await stop(work, image, run)
+      : await bringForward(work, image, run);
     if (outcome.kind === 'done') await startNext(work, image, round_job, run);
     return outcome;
   };
+}
+
+/** What a cancellation found running, and what was put off since then, makes no further call. */
+async function isCancelled({ connection }: IconWork, { batch_id }: IconImage): Promise<boolean> {
+  if (batch_id === null) return false;
+  return (await findBatch(connection, batch_id))?.status === 'cancelled';
+}
+
+async function stop(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
+  await releaseGeneration(work.connection, image.content_key, image.image_id);
+  await conclude(work, image, { status: 'cancelled', error: 'Cancelled' }, run);
+  return done;
 }
 
 async function bringForward(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
@@ -57,7 +71,7 @@ async function bringForward(work: IconWork, image: IconImage, run: Run): Promise
       await conclude(work, image, { status: 'failed', error: claim.reason }, run);
       return done;
     case 'leader':
-      if (claim.unknown_in_a_row >= MOST_UNKNOWN) return giveUp(work, image, UNKNOWN_TWICE, run);
+      if (claim.unknown_in_a_row >= MOST_PAID) return giveUp(work, image, PAID_TWICE, run);
       if (image.attempts >= work.maxAttempts) {
         return giveUp(
           work,
@@ -66,13 +80,14 @@ async function bringForward(work: IconWork, image: IconImage, run: Run): Promise
           run,
         );
       }
-      return make(work, image, run);
+      return make(work, image, claim.unknown_in_a_row, run);
   }
 }
 
 /** This run alone may make the icon now. */
-async function make(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
+async function make(work: IconWork, image: IconImage, unknownBefore: number, run: Run): Promise<Outcome> {
   const { connection, provider, lane } = work;
+  await requireStorage(work, image);
   const reserved = provider.paid
     ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
     : undefined;
@@ -91,17 +106,19 @@ async function make(work: IconWork, image: IconImage, run: Run): Promise<Outcome
   if (begun !== 'begun') {
     if (reservation !== undefined) await lane.giveBack(reservation);
     if (begun === 'lost') return again(0, 'the lease has run out');
+    if (begun === 'cancelled') return stop(work, image, run);
     await releaseGeneration(connection, image.content_key, image.image_id);
-    if (begun === 'cancelled') await conclude(work, image, { status: 'cancelled', error: 'Cancelled' }, run);
     return done;
   }
-  const startedAt = performance.now();
+  const begunAt = performance.now();
   const outcome = await provider.generate({ prompt: image.prompt, subject: image }, run.signal);
   const call = {
     call_id,
     reservation,
     attempts: image.attempts + 1,
-    milliseconds: Math.round(performance.now() - startedAt),
+    unknown_before: unknownBefore,
+    begun_at: begunAt,
+    milliseconds: Math.round(performance.now() - begunAt),
   };
   return callEnded(work, image, call, outcome, run);
 }

@@ -12,13 +12,12 @@ import type { OpenQueues } from '../../producers/queues.ts';
 import { publishIconSignal } from '../../runtime/iconFeed.ts';
 import type { Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
+import type { ThrottlePauses } from './throttlePauses.ts';
 
 /** Times of the handlers, in milliseconds. Tests shorten them. */
 export interface IconTimes {
   /** A call that failed is repeated after this time, then after twice of it, and so on (contracts/icons.md, Retry). */
   readonly retry: number;
-  /** The lane rests for this time when a 429 names none. */
-  readonly throttled: number;
   /** How often an image looks whether another one's run has made its icon. */
   readonly busy: number;
   /** How long a lease lasts: longer than one call with the storing of its image. */
@@ -43,17 +42,21 @@ export interface IconWork {
   readonly storage: ObjectStorage;
   readonly credits: IconCredits;
   readonly jobs: IconJobs;
+  readonly throttlePauses: ThrottlePauses;
   /** Calls for one image that may fail before it is given up. */
   readonly maxAttempts: number;
   readonly times: IconTimes;
 }
+
+/** What the end of an image needs. */
+export type ConcludeWork = Pick<IconWork, 'connection' | 'redis' | 'prefix' | 'credits'>;
 
 /**
  * Ends an image: its share of the credits is taken first, or given back for a single one, so that a crash in between costs
  * nothing; then it is counted and told.
  */
 export async function conclude(
-  work: IconWork,
+  work: ConcludeWork,
   image: IconImage,
   conclusion: Conclusion,
   run: Pick<Run, 'logger'>,
@@ -94,6 +97,7 @@ export async function startNext(
 
 /** It failed for good, for everybody who has asked for the same icon until now. */
 export async function giveUp(work: IconWork, image: IconImage, error: string, run: Run): Promise<Outcome> {
+  run.signal.throwIfAborted();
   await failGeneration(work.connection, image.content_key, image.image_id, error);
   await conclude(work, image, { status: 'failed', error }, run);
   return done;
@@ -105,7 +109,7 @@ export function again(milliseconds: number, reason: string): Outcome {
   return { kind: 'postponed', at: Date.now() + milliseconds + spread, reason };
 }
 
-async function isOpen({ connection }: IconWork, { image_id, credits }: IconImage): Promise<boolean> {
+async function isOpen({ connection }: ConcludeWork, { image_id, credits }: IconImage): Promise<boolean> {
   if (credits === 0) return true;
   const status = (await findImage(connection, image_id))?.status;
   return status === 'pending' || status === 'running';

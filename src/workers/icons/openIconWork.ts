@@ -14,6 +14,7 @@ import { webhooksQueue } from '../../queues/webhooks.ts';
 import { publishBalances } from '../../runtime/balanceFeed.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { SweepIconsDependencies } from './sweepIcons.ts';
+import { ThrottlePauses } from './throttlePauses.ts';
 
 interface Stores {
   readonly redis: Redis;
@@ -21,6 +22,8 @@ interface Stores {
   readonly queues: OpenQueues;
 }
 
+/** A first rest after a 429 that names no time (contracts/icons.md, Retry). */
+const THROTTLED_MILLISECONDS = 5_000;
 /** What follows a call, at most: the image is verified and stored. */
 const STORING_MILLISECONDS = 60_000;
 
@@ -62,10 +65,10 @@ export function openIconWork(
       environment.ICONS_CREDITS_PER_ICON,
     ),
     jobs: new IconJobs(redis, prefix, queues),
+    throttlePauses: new ThrottlePauses(THROTTLED_MILLISECONDS),
     maxAttempts: environment.ICONS_MAX_ATTEMPTS,
     times: {
       retry: 1_000,
-      throttled: 5_000,
       busy: 300,
       lease: environment.OPENAI_TIMEOUT_SECONDS * 1_000 + STORING_MILLISECONDS,
       noQuota: 60_000,

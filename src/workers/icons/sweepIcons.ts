@@ -1,4 +1,4 @@
-import type { IconBatch } from '../../domain/icons/batch.ts';
+import { type IconBatch, imagesDone } from '../../domain/icons/batch.ts';
 import { failBatch, finishBatch } from '../../models/iconBatches.ts';
 import { giveUpLostCalls } from '../../models/iconCalls.ts';
 import { openSingleImages, removeOld, stuckBatches, unsettledBatches } from '../../models/iconSweeps.ts';
@@ -7,7 +7,7 @@ import { iconBatchesQueue } from '../../queues/icons.ts';
 import { existingJobs } from '../../runtime/existingJobs.ts';
 import { publishIconSignal } from '../../runtime/iconFeed.ts';
 import type { Handlers, Run } from '../handlers.ts';
-import { closeRound } from './finishBatch.ts';
+import { closeRound, failDead } from './finishBatch.ts';
 import { conclude, type IconWork } from './iconWork.ts';
 
 export interface SweepIconsDependencies extends IconWork {
@@ -52,12 +52,17 @@ async function failStuck(work: SweepIconsDependencies, run: Run): Promise<number
   return stuck.length;
 }
 
-/** Rounds whose job got lost: the process was killed before it queued them, or Redis lost its data. */
+/**
+ * Rounds whose job got lost, because the process was killed before it queued them or Redis lost its data, and rounds that
+ * nobody closed though all their images are final.
+ */
 async function restartRounds(work: SweepIconsDependencies, run: Run): Promise<number> {
   const batches = await unsettledBatches(work.connection, Date.now() - GRACE_MILLISECONDS, PAGE);
   const queue = work.queues.of(iconBatchesQueue);
   const existing = await existingJobs(work.redis, queue, batches.map(roundJobId));
-  const lost = batches.filter((batch) => !existing.has(roundJobId(batch)));
+  const lost = batches.filter(
+    (batch) => !existing.has(roundJobId(batch)) || imagesDone(batch) === batch.total,
+  );
   for (const batch of lost) {
     run.signal.throwIfAborted();
     await restartRound(work, batch, run);
@@ -67,7 +72,9 @@ async function restartRounds(work: SweepIconsDependencies, run: Run): Promise<nu
 
 async function restartRound(work: SweepIconsDependencies, batch: IconBatch, run: Run): Promise<void> {
   const end = await finishBatch(work.connection, batch.batch_id, batch.round);
-  if (end.kind === 'unfinished') await work.jobs.startRound(batch, end.images, run.requestIds);
+  if (end.kind === 'unfinished') {
+    await work.jobs.startRound(batch, await failDead(work, end.images, run), run.requestIds);
+  }
   if (end.kind === 'finished') await closeRound(work, end, run);
 }
 

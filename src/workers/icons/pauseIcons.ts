@@ -1,0 +1,27 @@
+import { addToEventOutbox } from '../../models/eventOutbox.ts';
+import { inTransaction } from '../../models/transaction.ts';
+import { startFanOut } from '../../producers/webhooks/startFanOut.ts';
+import { iconsQueue } from '../../queues/icons.ts';
+import { webhooksQueue } from '../../queues/webhooks.ts';
+import { withRedis } from '../../runtime/outage.ts';
+import type { Run } from '../handlers.ts';
+import type { IconWork } from './iconWork.ts';
+
+/**
+ * Stops the making of icons, and tells it: each further call would go wrong or be paid for nothing. An operator sees to the
+ * reason, then `npm run icons -- resume`.
+ */
+export async function pauseIcons(
+  { connection, queues }: Pick<IconWork, 'connection' | 'queues'>,
+  reason: string,
+  run: Pick<Run, 'logger' | 'requestIds'>,
+): Promise<void> {
+  const queue = queues.of(iconsQueue);
+  if (await withRedis(() => queue.isPaused())) return;
+  await withRedis(() => queue.pause());
+  run.logger.error({ reason }, 'The icons queue is paused until an operator resumes it');
+  const events = await inTransaction(connection, (session) =>
+    addToEventOutbox(connection, [{ type: 'icons.paused', at: Date.now(), data: { reason } }], session),
+  );
+  await startFanOut(queues.of(webhooksQueue), events, run.requestIds);
+}

@@ -1,0 +1,341 @@
+import { randomUUID } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { OpenAiBehaviour } from '../../sandbox/openaiServer.ts';
+import { categoryTitle } from '../../src/domain/icons/categories.ts';
+import { listCalls } from '../../src/models/iconCalls.ts';
+import { claimGeneration } from '../../src/models/iconGenerations.ts';
+import { beginCall } from '../../src/models/iconImages.ts';
+import { prefixOf } from '../../src/producers/queues.ts';
+import { iconsQueue } from '../../src/queues/icons.ts';
+import { waitFor } from '../support/waitFor.ts';
+import { CALLER, type IconsUnderTest, openIcons } from './iconsUnderTest.ts';
+
+let icons: IconsUnderTest;
+
+beforeAll(async () => {
+  icons = await openIcons();
+  icons.start();
+});
+afterAll(() => icons?.remove());
+beforeEach(() => icons.openai.behave(() => undefined));
+
+/** Answers the requests for that category in turn, then as usual. */
+function answer(category: string, ...behaviours: readonly OpenAiBehaviour[]): void {
+  const left = [...behaviours];
+  const title = categoryTitle(category);
+  icons.openai.behave(({ prompt }) => (prompt.includes(title) ? left.shift() : undefined));
+}
+
+async function callsOf(imageId: string) {
+  const calls = await Promise.all(
+    (['pending', 'delivered', 'refused', 'unknown'] as const).map((outcome) =>
+      listCalls(icons.system.connection, outcome, 1_000),
+    ),
+  );
+  return calls
+    .flat()
+    .filter((call) => call.image_id === imageId)
+    .map((call) => call.outcome)
+    .toSorted();
+}
+
+describe('one icon', () => {
+  test('is made, verified, stored as PNG and found again by the next one who asks', async () => {
+    answer('zebra', { kind: 'make', image: 'jpeg' });
+    const made = await icons.ended(await icons.ask('zebra'));
+    expect(made).toMatchObject({ status: 'succeeded', attempts: 1, cached: false, error: null });
+    const bytes = await readFile(join(icons.storagePath, made.file?.path ?? ''));
+    expect(bytes.length).toBe(made.file?.size);
+    expect(await sharp(bytes).metadata()).toMatchObject({ format: 'png', width: 1024, height: 1024 });
+    const again = await icons.ended(await icons.ask('Zebra'));
+    expect(again).toMatchObject({ status: 'succeeded', attempts: 0, cached: true, file: made.file });
+    expect(icons.paid('zebra')).toBe(1);
+  });
+
+  test('whose file is gone is made again', async () => {
+    const first = await icons.ended(await icons.ask('ghost'));
+    await rm(join(icons.storagePath, first.file?.path ?? ''));
+    const second = await icons.ended(await icons.ask('ghost'));
+    expect(second).toMatchObject({ status: 'succeeded', cached: false });
+    await readFile(join(icons.storagePath, second.file?.path ?? ''));
+    expect(icons.paid('ghost')).toBe(2);
+  });
+
+  test('is tried three times when calls fail, and no more', async () => {
+    answer('patient', { kind: 'fail', status: 500 }, { kind: 'fail', status: 503 });
+    const imageId = await icons.ask('patient');
+    expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 3 });
+    expect(await callsOf(imageId)).toEqual(['delivered', 'refused', 'refused']);
+
+    answer('hopeless', ...Array.from({ length: 9 }, () => ({ kind: 'fail', status: 500 }) as const));
+    expect(await icons.ended(await icons.ask('hopeless'))).toMatchObject({
+      status: 'failed',
+      attempts: 3,
+      error: expect.stringMatching(/^Failed after 3 attempts: 500/),
+    });
+  });
+
+  test('that meets the limits of the provider waits, and no attempt is burnt', async () => {
+    const limited = { kind: 'rate-limit' } as const;
+    answer('modest', limited, { ...limited, retryAfter: { milliseconds: 30 } }, limited, limited);
+    const imageId = await icons.ask('modest');
+    expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(await callsOf(imageId)).toEqual(['delivered', 'refused', 'refused', 'refused', 'refused']);
+  });
+
+  test('that the provider refuses fails for good, also for those who wait for it', async () => {
+    icons.openai.behave(({ prompt }) =>
+      prompt.includes('Forbidden') ? { kind: 'answer', status: 400, body: blocked } : undefined,
+    );
+    const asked = await Promise.all(Array.from({ length: 4 }, () => icons.ask('forbidden')));
+    for (const imageId of asked) {
+      expect(await icons.ended(imageId)).toMatchObject({
+        status: 'failed',
+        error: expect.stringMatching(/^moderation_blocked: /),
+      });
+    }
+    icons.openai.behave(() => undefined);
+    expect(await icons.ended(await icons.ask('forbidden'))).toMatchObject({ status: 'succeeded' });
+  });
+
+  const lost: readonly (readonly [string, OpenAiBehaviour])[] = [
+    ['an answer that never comes', { kind: 'make-and-hang' }],
+    ['a lost connection', { kind: 'make-and-drop' }],
+    ['an answer that breaks off', { kind: 'make-and-break-off' }],
+    ['bytes that are no image', { kind: 'make', image: 'garbage' }],
+    ['half an image', { kind: 'make', image: 'truncated' }],
+    ['a pixel bomb', { kind: 'make', image: 'bomb' }],
+    ['an SVG', { kind: 'make', image: 'svg' }],
+  ];
+  test.each(lost)('is paid twice at most: %s', async (what, behaviour) => {
+    const once = `once ${what}`;
+    answer(once, behaviour);
+    const good = await icons.ask(once);
+    expect(await icons.ended(good)).toMatchObject({ status: 'succeeded', attempts: 2 });
+    expect(await callsOf(good)).toEqual(['delivered', 'unknown']);
+
+    const ever = `ever ${what}`;
+    answer(ever, behaviour, behaviour);
+    const bad = await icons.ask(ever);
+    expect(await icons.ended(bad)).toMatchObject({
+      status: 'failed',
+      error: expect.stringMatching(/second call for this icon that may have been paid/),
+    });
+    expect(await callsOf(bad)).toEqual(['unknown', 'unknown']);
+    expect([icons.paid(once), icons.paid(ever)]).toEqual([2, 2]);
+  });
+
+  test('asked for 50 times at once is made once', async () => {
+    answer('popular', { kind: 'make', milliseconds: 200 });
+    const asked = await Promise.all(Array.from({ length: 50 }, () => icons.ask('popular')));
+    const ended = await Promise.all(asked.map((imageId) => icons.ended(imageId)));
+    expect(new Set(ended.map((image) => image.file?.path)).size).toBe(1);
+    expect(ended.filter((image) => !image.cached)).toHaveLength(1);
+    expect(icons.paid('popular')).toBe(1);
+  });
+
+  test('is not paid for while the quota is used up: the queue stops, and tells it', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    const outbox = icons.system.connection.collection('event_outbox');
+    icons.openai.behave(() => ({ kind: 'no-quota' }));
+    const asked = await Promise.all(['broke one', 'broke two', 'broke three'].map(icons.ask));
+    await waitFor('the pause', async () => ((await queue.isPaused()) ? true : undefined));
+    await waitFor('the event', async () => (await outbox.findOne({ type: 'icons.paused' })) ?? undefined);
+    icons.openai.behave(() => undefined);
+    await queue.resume();
+    for (const imageId of asked) {
+      expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    }
+  });
+});
+
+describe('a killed worker', () => {
+  /** What a run that was killed in its call has left behind. */
+  async function killedInCall(category: string): Promise<string> {
+    const imageId = await icons.ask(category);
+    const image = await icons.image(imageId);
+    const { connection } = icons.system;
+    expect(await claimGeneration(connection, image.content_key, image, 60_000)).toMatchObject({
+      kind: 'leader',
+    });
+    const call = { call_id: randomUUID(), model: image.model };
+    expect(await beginCall(connection, image, call)).toBe('begun');
+    return imageId;
+  }
+
+  test('leaves a call of unknown outcome, and the image is made once more at most', async () => {
+    await icons.queues.of(iconsQueue).pause();
+    const once = await killedInCall('killed once');
+    const twice = await killedInCall('killed twice');
+    const image = await icons.image(twice);
+    await claimGeneration(icons.system.connection, image.content_key, image, 60_000);
+    await beginCall(icons.system.connection, image, { call_id: randomUUID(), model: image.model });
+    await icons.queues.of(iconsQueue).resume();
+    expect(await icons.ended(once)).toMatchObject({ status: 'succeeded', attempts: 2 });
+    expect(await callsOf(once)).toEqual(['delivered', 'unknown']);
+    expect(await icons.ended(twice)).toMatchObject({
+      status: 'failed',
+      error: expect.stringMatching(/^It is not known what became of two calls/),
+    });
+    expect(await callsOf(twice)).toEqual(['unknown', 'unknown']);
+    expect([icons.paid('killed once'), icons.paid('killed twice')]).toEqual([1, 0]);
+  });
+});
+
+describe('a batch', () => {
+  test('never has more calls under way than it may, and ends with its last image', async () => {
+    const took = 40;
+    icons.openai.behave(() => ({ kind: 'make', milliseconds: took }));
+    const before = icons.openai.paid.length;
+    const batchId = await icons.askBatch(Array.from({ length: 10 }, (_, index) => `slice ${index}`));
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'completed', successful: 10, failed: 0 });
+    const calls = icons.openai.paid.slice(before);
+    expect(calls).toHaveLength(10);
+    const underWay = calls.map(
+      (call) => calls.filter((other) => other.at <= call.at && call.at < other.at + took - 5).length,
+    );
+    expect(Math.max(...underWay)).toBe(3);
+  });
+
+  test('completes with what failed, which alone is made again', async () => {
+    icons.openai.behave(({ prompt }) => (prompt.includes('Bad') ? { kind: 'moderate' } : undefined));
+    const batchId = await icons.askBatch([
+      'fine one',
+      'bad one',
+      'bad two',
+      'fine two',
+      'bad three',
+      'bad four',
+    ]);
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'completed', successful: 2, failed: 4 });
+    icons.openai.behave(() => undefined);
+    const before = icons.openai.received.length;
+    expect(await icons.requests.retryFailed(batchId, CALLER)).toEqual({ kind: 'started', images: 4 });
+    expect(await icons.settled(batchId)).toMatchObject({
+      status: 'completed',
+      successful: 6,
+      failed: 0,
+      round: 2,
+    });
+    expect(icons.openai.received.length - before).toBe(4);
+    expect(await icons.requests.retryFailed(batchId, CALLER)).toEqual({ kind: 'nothing-failed' });
+    expect(await icons.requests.retryFailed(batchId, { ...CALLER, owner: 'other' })).toEqual({
+      kind: 'not-found',
+    });
+  });
+
+  test('that is cancelled calls no more for what a failed call has put off', async () => {
+    icons.openai.behave(({ prompt }) =>
+      prompt.includes('Late') ? { kind: 'rate-limit', retryAfter: { milliseconds: 400 } } : undefined,
+    );
+    const batchId = await icons.askBatch(['late one', 'late two']);
+    await waitFor('a refusal', async () =>
+      icons.openai.received.some(({ generation }) => generation?.prompt.includes('Late')) ? true : undefined,
+    );
+    expect(await icons.requests.cancel(batchId, { ...CALLER, owner: 'other' })).toBe(false);
+    expect(await icons.requests.cancel(batchId, CALLER)).toBe(true);
+    expect(await icons.requests.cancel(batchId, CALLER)).toBe(false);
+    icons.openai.behave(() => undefined);
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'cancelled', successful: 0, cancelled: 2 });
+    expect(icons.paid('late one') + icons.paid('late two')).toBe(0);
+  });
+
+  test('goes on without an image whose job broke for good', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    await queue.pause();
+    const batchId = await icons.askBatch(['broken', 'whole one', 'whole two', 'whole three']);
+    const [broken] = await icons.images(batchId);
+    const job = await queue.getJob(`${broken?.image_id}-${broken?.asked_at}`);
+    await job?.updateData({ payload: {}, request_ids: [] });
+    await queue.resume();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'completed', successful: 3, failed: 1 });
+    expect((await icons.images(batchId))[0]).toMatchObject({
+      status: 'failed',
+      error: expect.stringContaining('job broke'),
+    });
+  });
+});
+
+describe('the sweep', () => {
+  const batches = () => icons.system.connection.collection<{ _id: string }>('icon_batches');
+  const images = () => icons.system.connection.collection<{ _id: string }>('icon_images');
+  const age = (batchId: string, milliseconds: number) =>
+    batches().updateOne({ _id: batchId }, { $set: { progressed_at: new Date(Date.now() - milliseconds) } });
+
+  async function loseRedis(): Promise<void> {
+    const keys = await icons.system.redis.keys(`${prefixOf(icons.system.prefix, iconsQueue)}:icons:*`);
+    const parents = await icons.system.redis.keys(
+      `${prefixOf(icons.system.prefix, iconsQueue)}:icon-batches:finish-*`,
+    );
+    expect(parents.length).toBeGreaterThan(0);
+    await icons.system.redis.unlink(...keys, ...parents);
+  }
+
+  test('starts batches and images anew whose jobs are lost', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    await queue.pause();
+    const batchId = await icons.askBatch(['lost 1', 'lost 2', 'lost 3', 'lost 4', 'lost 5']);
+    const imageId = await icons.ask('lost alone');
+    await loseRedis();
+    await icons.sweep();
+    expect(await queue.count()).toBe(0);
+    await age(batchId, 60_000);
+    await images().updateOne({ _id: imageId }, { $set: { asked_at: new Date(Date.now() - 60_000) } });
+    await queue.resume();
+    await icons.sweep();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'completed', successful: 5 });
+    expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded' });
+  });
+
+  test('ends what does not move, and nothing else', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    icons.openai.behave(() => ({ kind: 'make-and-hang' }));
+    const stuck = await icons.askBatch(['stuck 1', 'stuck 2', 'stuck 3', 'stuck 4']);
+    await waitFor('it runs', async () =>
+      (await icons.batch(stuck)).status === 'running' ? true : undefined,
+    );
+    await queue.pause();
+    const alone = await icons.ask('stuck alone');
+    const moving = await icons.askBatch(['moving']);
+    await images().updateOne({ _id: alone }, { $set: { asked_at: new Date(Date.now() - 400_000) } });
+    await age(stuck, 400_000);
+    await icons.sweep();
+    expect(await icons.batch(stuck)).toMatchObject({
+      status: 'failed',
+      failed: 4,
+      error: 'No progress for 300 s',
+    });
+    expect(await icons.image(alone)).toMatchObject({ status: 'failed', error: 'No progress for 300 s' });
+    expect(await icons.batch(moving)).toMatchObject({ status: 'pending', failed: 0 });
+    icons.openai.behave(() => undefined);
+    await queue.resume();
+    expect(await icons.settled(moving)).toMatchObject({ status: 'completed', successful: 1 });
+    expect(await icons.settled(stuck)).toMatchObject({ status: 'failed', successful: 0 });
+  });
+
+  test('closes a round that nobody closed', async () => {
+    const batchId = await icons.askBatch(['unclosed']);
+    await icons.settled(batchId);
+    await batches().updateOne({ _id: batchId }, { $set: { settled: false } });
+    await age(batchId, 60_000);
+    await icons.sweep();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'completed' });
+  });
+
+  test('removes what is old', async () => {
+    const batchId = await icons.askBatch(['old']);
+    const { completed_at } = await icons.settled(batchId);
+    expect(completed_at).not.toBeNull();
+    await batches().updateOne({ _id: batchId }, { $set: { completed_at: new Date(0) } });
+    await icons.sweep();
+    await expect(icons.batch(batchId)).rejects.toThrow();
+    expect(await icons.images(batchId)).toEqual([]);
+  });
+});
+
+const blocked = JSON.stringify({
+  error: { message: 'No.', type: 'image_generation_user_error', param: null, code: 'moderation_blocked' },
+});
