@@ -197,7 +197,8 @@ describe('a batch', () => {
     const underWay = calls.map(
       (call) => calls.filter((other) => other.at <= call.at && call.at < other.at + took - 5).length,
     );
-    expect(Math.max(...underWay)).toBe(3);
+    expect(Math.max(...underWay)).toBeGreaterThan(1);
+    expect(Math.max(...underWay)).toBeLessThanOrEqual(3);
   });
 
   test('completes with what failed, which alone is made again', async () => {

@@ -41,15 +41,18 @@ export function createSweepIcons(
 
 async function failStuck(work: SweepIconsDependencies, run: Run): Promise<number> {
   const { connection, batchTimeoutMilliseconds } = work;
-  const stuck = await stuckBatches(connection, Date.now() - batchTimeoutMilliseconds, PAGE);
+  const before = Date.now() - batchTimeoutMilliseconds;
+  const stuck = await stuckBatches(connection, before, PAGE);
+  let failed = 0;
   for (const { batch_id } of stuck) {
     run.signal.throwIfAborted();
-    const batch = await failBatch(connection, batch_id, timeoutText(batchTimeoutMilliseconds));
+    const batch = await failBatch(connection, batch_id, timeoutText(batchTimeoutMilliseconds), before);
     if (batch) {
+      failed += 1;
       publishIconSignal(work.redis, work.prefix, { batch_id, owner: batch.owner, seq: batch.event_seq });
     }
   }
-  return stuck.length;
+  return failed;
 }
 
 /**
