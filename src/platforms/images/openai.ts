@@ -73,7 +73,8 @@ export class OpenAiImages implements ImageProvider {
       defaultHeaders: { authorization: `Bearer ${apiKey}` },
       logLevel: 'off',
       maxRetries: 0,
-      timeout: timeoutMilliseconds,
+      // The signal of each call ends it. The package's own timer says the same in other words, so it comes later.
+      timeout: 2 * timeoutMilliseconds,
       fetch: boundedFetch(LARGEST_ANSWER_BYTES),
     });
   }
