@@ -20,6 +20,7 @@ import { AuditTrail } from './audit/auditTrail.ts';
 import { ensureFirstSuperadmin } from './firstSuperadmin.ts';
 import { EventLimit } from './limits/eventLimit.ts';
 import { closeServer, listen, PortInUseError } from './listen.ts';
+import { attachLive } from './live/attachLive.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { authDependencies } from './routes/auth/dependencies.ts';
 import { authRoutes } from './routes/auth.ts';
@@ -66,10 +67,16 @@ async function main(environment: Environment): Promise<void> {
       ...workspaceRoutes({ ...credits.dependencies, writer: new WorkspaceWriter(mongo) }),
     ],
   );
+  const endLive = attachLive(
+    server,
+    { environment, connection: mongo, feed: icons.dependencies.feed },
+    logger,
+  );
   const stopping = new AbortController();
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, [
     { name: 'start', run: () => stopping.abort() },
     { name: 'live balances', run: () => credits.close() },
+    { name: 'live connections', run: endLive },
     { name: 'icons', run: () => icons.close() },
     { name: 'http server', run: () => closeServer(server) },
     { name: 'audit log', run: () => audit.settle() },

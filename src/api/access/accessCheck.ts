@@ -1,17 +1,14 @@
 import type { Request } from 'express';
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../../config/env.ts';
-import { apiKeyIdIn } from '../../domain/accounts/apiKey.ts';
 import { type Caller, callerId, mayUse } from '../../domain/accounts/caller.ts';
 import type { AuditTrail } from '../audit/auditTrail.ts';
 import { withinDeadline } from '../deadline.ts';
 import type { Route } from '../route.ts';
-import { ApiKeyCheck } from './apiKeyCheck.ts';
+import { CredentialCheck, type SentCredential } from './credentialCheck.ts';
 import { type Credentials, credentialsOf } from './credentials.ts';
-import { EnvironmentKeys } from './environmentKeys.ts';
 import { asksForOthers } from './ownUser.ts';
 import { type NeededAccess, refusalOf } from './refusals.ts';
-import { TokenCheck } from './tokenCheck.ts';
 import type { Denial, Verdict } from './verdict.ts';
 
 /**
@@ -33,17 +30,7 @@ interface AccessCheckDependencies {
 
 /** Makes the check of the operator's key, the shared key of the credits contract, API keys and access tokens. */
 export function createAccessCheck({ environment, mongo, audit }: AccessCheckDependencies): AccessCheck {
-  const environmentKeys = new EnvironmentKeys(environment);
-  const apiKeys = new ApiKeyCheck(mongo);
-  const tokens = new TokenCheck(environment, mongo);
-
-  function verdictOn({ text, isBearer }: Sent): Verdict | Promise<Verdict> {
-    const caller = environmentKeys.callerOf(text);
-    if (caller) return { kind: 'valid', caller };
-    const keyId = apiKeyIdIn(text);
-    if (keyId !== undefined) return apiKeys.check(keyId, text);
-    return isBearer ? tokens.check(text) : { kind: 'bad' };
-  }
+  const check = new CredentialCheck(environment, mongo);
 
   /** The first of several that may; when none may, what is wrong with the first. */
   async function judge(
@@ -54,7 +41,7 @@ export function createAccessCheck({ environment, mongo, audit }: AccessCheckDepe
   ): Promise<Verdict> {
     let denial: Denial | undefined;
     for (const sent of allOf(credentials)) {
-      const verdict = await verdictOn(sent);
+      const verdict = await check.check(sent);
       const refused = verdict.kind === 'valid' ? lackOf(verdict.caller, needed, request, route) : verdict;
       if (!refused) return verdict;
       denial ??= refused;
@@ -75,7 +62,7 @@ export function createAccessCheck({ environment, mongo, audit }: AccessCheckDepe
   return (request, route, needed) => {
     const credentials = credentialsOf(request, route.errors);
     for (const { text } of allOf(credentials)) {
-      const caller = environmentKeys.callerOf(text);
+      const caller = check.environmentCallerOf(text);
       if (caller && !lackOf(caller, needed, request, route)) return caller;
     }
     return judgeInTime(request, route, needed, credentials);
@@ -93,12 +80,7 @@ export function createAccessCheck({ environment, mongo, audit }: AccessCheckDepe
   }
 }
 
-interface Sent {
-  readonly text: string;
-  readonly isBearer: boolean;
-}
-
-function allOf({ bearer, keys }: Credentials): readonly Sent[] {
+function allOf({ bearer, keys }: Credentials): readonly SentCredential[] {
   const sentKeys = keys.map((text) => ({ text, isBearer: false }));
   return bearer === undefined ? sentKeys : [{ text: bearer, isBearer: true }, ...sentKeys];
 }

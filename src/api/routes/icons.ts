@@ -1,6 +1,7 @@
 import type { Route } from '../route.ts';
 import { batchRoute } from './icons/batch.ts';
 import { batchesRoute } from './icons/batches.ts';
+import { batchStreamRoute } from './icons/batchStream.ts';
 import { cacheClearRoute } from './icons/cacheClear.ts';
 import { cachedRoute } from './icons/cached.ts';
 import { cancelRoute } from './icons/cancel.ts';
@@ -23,6 +24,7 @@ export function iconsRoutes(dependencies: IconsRouteDependencies): readonly Rout
     generateRoute(dependencies),
     imageStatusRoute(dependencies),
     batchRoute(dependencies),
+    batchStreamRoute(dependencies),
     statusRoute(dependencies),
     resultRoute(dependencies),
     cancelRoute(dependencies),

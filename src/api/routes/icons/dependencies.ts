@@ -4,6 +4,7 @@ import type { Environment } from '../../../../config/env.ts';
 import type { ImageSettings } from '../../../domain/icons/icon.ts';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import type { IconRequests } from '../../../producers/icons/iconRequests.ts';
+import type { BatchFeed } from '../../live/batchFeed.ts';
 import type { ImageWaiter } from './imageWaiter.ts';
 
 /** What the icon routes work with. */
@@ -18,4 +19,6 @@ export interface IconsRouteDependencies {
   readonly requests: IconRequests;
   /** Requests that wait for their image. */
   readonly waiter: ImageWaiter;
+  /** The events of batches, for who watches them. */
+  readonly feed: BatchFeed;
 }

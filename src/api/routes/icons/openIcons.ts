@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../../../config/env.ts';
+import { readActiveBatches, readEvents, readLastSeqs } from '../../../models/iconEvents.ts';
 import { findImage } from '../../../models/iconImages.ts';
 import type { Ledger } from '../../../models/ledger.ts';
 import { imageSettings } from '../../../platforms/images/openImageProvider.ts';
@@ -11,10 +12,14 @@ import { openCreditsProvider } from '../../../providers/credits/open.ts';
 import { listenForIconSignals } from '../../../runtime/iconFeed.ts';
 import type { Logger } from '../../../runtime/logger.ts';
 import { connectRedis } from '../../../runtime/redis.ts';
+import { BatchFeed } from '../../live/batchFeed.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
 import { ImageWaiter } from './imageWaiter.ts';
 
 const RECHECK_MILLISECONDS = 2_000;
+const RECHECK_BATCHES_MILLISECONDS = 5_000;
+/** Of one process. */
+const MOST_WATCHERS = 10_000;
 
 export interface OpenIcons {
   readonly dependencies: IconsRouteDependencies;
@@ -44,14 +49,26 @@ export function openIcons(
     read: (imageId) => findImage(mongo, imageId),
     recheckMilliseconds: RECHECK_MILLISECONDS,
   });
+  const feed = new BatchFeed({
+    readEvents: (batchId, afterSeq, limit) => readEvents(mongo, batchId, afterSeq, limit),
+    readLastSeqs: (batchIds) => readLastSeqs(mongo, batchIds),
+    readActive: (owners) => readActiveBatches(mongo, owners),
+    mostWatchers: MOST_WATCHERS,
+    recheckMilliseconds: RECHECK_BATCHES_MILLISECONDS,
+    logger,
+  });
   const signals = connectRedis(environment.REDIS_URL, 'producer', logger);
   listenForIconSignals(
     signals,
     environment.REDIS_PREFIX,
     (signal) => {
       if ('image_id' in signal) waiter.signal(signal.image_id);
+      else feed.signal(signal);
     },
-    () => waiter.signalAll(),
+    () => {
+      waiter.signalAll();
+      feed.recheck();
+    },
   );
   return {
     dependencies: {
@@ -70,9 +87,11 @@ export function openIcons(
         environment,
       }),
       waiter,
+      feed,
     },
     close() {
       waiter.close();
+      feed.close();
       signals.disconnect();
     },
   };

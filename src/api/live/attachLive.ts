@@ -1,0 +1,46 @@
+import type { Server as HttpServer } from 'node:http';
+import type { Connection } from 'mongoose';
+import type { Environment } from '../../../config/env.ts';
+import { findBatch, listActiveBatches } from '../../models/iconBatches.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import { CredentialCheck } from '../access/credentialCheck.ts';
+import type { BatchFeed } from './batchFeed.ts';
+import { LiveCallers } from './liveCallers.ts';
+import { attachRawSocket } from './rawSocket.ts';
+import { attachSocketIo, type LiveOptions } from './socketIo.ts';
+
+/** Of each kind and process. */
+const MOST_CONNECTIONS = 2_000;
+
+interface LiveDependencies {
+  readonly environment: Environment;
+  readonly connection: Connection;
+  readonly feed: BatchFeed;
+}
+
+/**
+ * Attaches live connections to the server: Socket.IO at `/socket.io/` and a raw WebSocket at `/ws`.
+ *
+ * @returns how to end them. Comes before the HTTP server is closed, which waits for its connections.
+ */
+export function attachLive(
+  server: HttpServer,
+  { environment, connection, feed }: LiveDependencies,
+  logger: Logger,
+): () => void {
+  const options: LiveOptions = {
+    feed,
+    findBatch: (batchId) => findBatch(connection, batchId),
+    listActive: (owner) => listActiveBatches(connection, owner),
+    callers: new LiveCallers(new CredentialCheck(environment, connection), environment),
+    origins: environment.CORS_ORIGINS,
+    mostConnections: MOST_CONNECTIONS,
+    logger,
+  };
+  const endSocketIo = attachSocketIo(server, options);
+  const endRawSockets = attachRawSocket(server, options);
+  return () => {
+    endSocketIo();
+    endRawSockets();
+  };
+}

@@ -1,0 +1,118 @@
+import type { Server as HttpServer } from 'node:http';
+import { Server, type Socket } from 'socket.io';
+import { z } from 'zod';
+import type { Logger } from '../../runtime/logger.ts';
+import type { LiveCallers } from './liveCallers.ts';
+import { bearerOf } from './liveCallers.ts';
+import {
+  BatchMessage,
+  JOIN_REFUSALS,
+  LONGEST_MESSAGE_BYTES,
+  RECHECK_CREDENTIAL_MILLISECONDS,
+} from './liveMessages.ts';
+import { LiveSession, type LiveSessionOptions } from './liveSession.ts';
+import { MessageTurns } from './messageTurns.ts';
+
+export interface LiveOptions extends Omit<LiveSessionOptions, 'send'> {
+  readonly callers: LiveCallers;
+  /** Origins of pages that may connect from a browser. */
+  readonly origins: readonly string[];
+  readonly mostConnections: number;
+  readonly logger: Logger;
+}
+
+/** Packets that wait to be sent to one client; more stay in the store until it takes them. */
+const MOST_WAITING_PACKETS = 64;
+
+/** Handshake of socket.io-client: `io(url, { auth: { token } })`. */
+const HandshakeAuth = z.object({ token: z.string().max(LONGEST_MESSAGE_BYTES).optional() });
+
+/**
+ * Attaches Socket.IO to the server, with the events of contracts/icons.md. What a client sees comes through the feed, so
+ * it is the same from every web process.
+ *
+ * @returns how to end all connections
+ */
+export function attachSocketIo(server: HttpServer, options: LiveOptions): () => void {
+  const io = new Server({
+    serveClient: false,
+    cors: { origin: [...options.origins] },
+    maxHttpBufferSize: LONGEST_MESSAGE_BYTES,
+    connectTimeout: 10_000,
+    allowRequest: (_, answer) => answer(null, io.engine.clientsCount < options.mostConnections),
+  });
+  io.on('connection', (socket) => serve(socket, options));
+  io.attach(server);
+  return () => {
+    io.disconnectSockets(true);
+    // `io.close()` would close the HTTP server too, which has requests to answer.
+    io.engine.close();
+  };
+}
+
+function serve(socket: Socket, { callers, logger, ...options }: LiveOptions): void {
+  const cutOff = () => socket.disconnect(true);
+  const fail = (error: unknown) => {
+    logger.warn({ err: error }, 'A live connection was ended');
+    cutOff();
+  };
+  let waitingPackets = 0;
+  const session = new LiveSession({
+    ...options,
+    send({ type, data }) {
+      waitingPackets += 1;
+      socket.emit(type, data);
+      return waitingPackets < MOST_WAITING_PACKETS;
+    },
+  });
+  const turns = new MessageTurns(cutOff, fail);
+  const credential = credentialOf(socket);
+
+  turns.take(async () => {
+    const caller = await callers.find(credential);
+    if (caller) await session.identify(caller);
+  });
+  const recheck = setInterval(() => {
+    turns.take(async () => {
+      if (credential !== undefined && !(await callers.find(credential))) cutOff();
+    });
+  }, RECHECK_CREDENTIAL_MILLISECONDS).unref();
+  socket.conn.on('drain', () => {
+    const wasFull = waitingPackets >= MOST_WAITING_PACKETS;
+    waitingPackets = 0;
+    if (wasFull) session.resume();
+  });
+  socket.once('disconnect', () => {
+    clearInterval(recheck);
+    session.close();
+  });
+
+  const join = (message: unknown, isAcknowledged: boolean) => {
+    turns.take(async () => {
+      const batchId = BatchMessage.safeParse(message).data;
+      const joining = batchId === undefined ? 'refused' : await session.join(batchId);
+      if (joining !== 'joined') {
+        socket.emit('join_refused', { batch_id: batchId ?? null, message: JOIN_REFUSALS[joining] });
+      } else if (isAcknowledged) {
+        socket.emit('subscribed', { batch_id: batchId, room: batchId });
+      }
+    });
+  };
+  const leave = (message: unknown) => {
+    turns.take(async () => {
+      const batchId = BatchMessage.safeParse(message).data;
+      if (batchId !== undefined) session.leave(batchId);
+    });
+  };
+  socket.on('join_batch', (message) => join(message, false));
+  socket.on('subscribe_job', (message) => join(message, false));
+  socket.on('subscribe_batch', (message) => join(message, true));
+  socket.on('leave_batch', leave);
+  socket.on('unsubscribe_batch', leave);
+  socket.emit('connected', { message: 'Connected to server' });
+}
+
+function credentialOf({ handshake }: Socket): string | undefined {
+  const token = HandshakeAuth.safeParse(handshake.auth).data?.token;
+  return token ? token.replace(/^Bearer +/i, '') : bearerOf(handshake.headers.authorization);
+}
