@@ -153,6 +153,7 @@ test('one connection follows 100 batches; what has ended makes room, what runs d
     findBatch: async (batchId) => batches.get(batchId),
     listActive: async () => [],
     send: () => true,
+    onError: (error) => expect.unreachable(String(error)),
   });
   await session.identify({ owner: 'owner', sees_all: false });
   const join = (batch_id: string, status: IconBatch['status']) => {

@@ -17,13 +17,15 @@ export interface LiveSessionOptions {
   readonly listActive: (owner: string) => Promise<readonly IconBatch[]>;
   /** @returns whether the connection takes more now; else the session is told by `resume` */
   readonly send: (event: BatchEventContent, at: number) => boolean;
+  /** Something failed that nobody waits for, and that is no outage. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** `refused`: no such batch, or it is somebody else's, which is answered alike. */
 export type Joining = 'joined' | 'refused' | 'too-many' | 'unavailable';
 
 interface Followed {
-  /** Nothing while the batch is being looked up. */
+  /** Nothing until the feed has admitted it. */
   watch: BatchWatch | undefined;
   /** The last one that was sent, for who joins what is followed already. */
   progress: BatchProgress | undefined;
@@ -117,7 +119,7 @@ export class LiveSession {
       const batch = await this.#options.findBatch(batchId);
       if (batch && !this.#left.has(batchId)) this.#followUnlessKnown(batch);
     } catch (error) {
-      if (!isOutage(error)) throw error;
+      if (!isOutage(error)) this.#options.onError(error);
     }
   }
 
@@ -126,15 +128,16 @@ export class LiveSession {
     if (this.#closed || this.#followed.has(batch.batch_id)) return true;
     if (!this.#makeRoom()) return false;
     const followed: Followed = { watch: undefined, progress: undefined, hasEnded: false };
-    this.#followed.set(batch.batch_id, followed);
     // Its watcher was there before it, and misses nothing though the first signal may come late.
     const fromStart = batch.round === 1 && batch.created_at >= this.#began;
-    if (!fromStart) for (const event of stateOf(batch)) this.#send(followed, event, Date.now());
     followed.watch = this.#options.feed.watch({
       batch_id: batch.batch_id,
       after_seq: fromStart ? 0 : batch.event_seq,
       take: (event) => this.#send(followed, event, event.at),
     });
+    this.#followed.set(batch.batch_id, followed);
+    // The feed gives nothing before this turn is over, so the state comes first.
+    if (!fromStart) for (const event of stateOf(batch)) this.#send(followed, event, Date.now());
     return true;
   }
 

@@ -64,14 +64,19 @@ function serve(
     logger.warn({ err: error }, 'A live connection was ended');
     socket.terminate();
   };
+  let isFull = false;
   const session = new LiveSession({
     ...options,
+    onError: fail,
     send({ type, data }, at) {
       const text = JSON.stringify({ type, ...data, timestamp: at / 1_000 });
       socket.send(text, () => {
-        if (socket.bufferedAmount === 0) session.resume();
+        if (!isFull || socket.bufferedAmount > 0) return;
+        isFull = false;
+        session.resume();
       });
-      return socket.bufferedAmount < MOST_WAITING_BYTES;
+      isFull ||= socket.bufferedAmount >= MOST_WAITING_BYTES;
+      return !isFull;
     },
   });
   const turns = new MessageTurns(cutOff, fail);

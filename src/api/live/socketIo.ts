@@ -13,7 +13,7 @@ import {
 import { LiveSession, type LiveSessionOptions } from './liveSession.ts';
 import { MessageTurns } from './messageTurns.ts';
 
-export interface LiveOptions extends Omit<LiveSessionOptions, 'send'> {
+export interface LiveOptions extends Omit<LiveSessionOptions, 'send' | 'onError'> {
   readonly callers: LiveCallers;
   /** Origins of pages that may connect from a browser. */
   readonly origins: readonly string[];
@@ -59,6 +59,7 @@ function serve(socket: Socket, { callers, logger, ...options }: LiveOptions): vo
   let waitingPackets = 0;
   const session = new LiveSession({
     ...options,
+    onError: fail,
     send({ type, data }) {
       waitingPackets += 1;
       socket.emit(type, data);
