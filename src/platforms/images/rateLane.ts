@@ -13,7 +13,7 @@ export interface LaneLimits {
 
 export type Reservation =
   | { readonly kind: 'reserved'; readonly id: string }
-  /** Nothing was reserved. It cannot succeed earlier. */
+  /** Nothing was reserved. Something may become free after that time, or earlier when another request is settled. */
   | { readonly kind: 'wait'; readonly milliseconds: number }
   /** It is more than the limits ever allow. */
   | { readonly kind: 'never'; readonly reason: string };
@@ -23,6 +23,14 @@ export type Reservation =
  * so that two which are a minute apart here may be less than that apart there.
  */
 const WINDOW_MILLISECONDS = 61_000;
+/**
+ * So much of the window may be asked for at once after a rest; from then on requests are spread evenly. A limit of 50 a minute
+ * lets 5 go at once, as many as a batch runs at a time. Servers count shorter periods too, and refuse a whole minute's
+ * requests in one second (https://platform.openai.com/docs/guides/rate-limits).
+ */
+const BURST_MILLISECONDS = WINDOW_MILLISECONDS / 12;
+/** Requests are reserved with an upper bound, so that something may become free at any time. */
+const LONGEST_WAIT_MILLISECONDS = 3_000;
 const FOREIGN = 'foreign';
 
 type Script = 'reserve' | 'settle' | 'giveBack' | 'correct' | 'pause';
@@ -43,7 +51,7 @@ const SCRIPTS: Readonly<Record<Script, string>> = {
  */
 export class RateLane {
   readonly #redis: Redis;
-  readonly #keys: readonly [string, string, string];
+  readonly #keys: readonly string[];
   readonly #limits: LaneLimits;
   readonly #clock: (() => number) | undefined;
 
@@ -55,14 +63,13 @@ export class RateLane {
   constructor(redis: Redis, prefix: string, lane: string, limits: LaneLimits, clock?: () => number) {
     this.#redis = redis;
     const key = `{${prefix}:icons}:lane:${createHash('sha256').update(lane).digest('hex').slice(0, 16)}`;
-    this.#keys = [`${key}:entries`, `${key}:amounts`, `${key}:pause`];
+    this.#keys = [`${key}:entries`, `${key}:amounts`, `${key}:pause`, `${key}:pace`];
     this.#limits = limits;
     this.#clock = clock;
   }
 
   /** @param tokens - an upper bound of what the request will use */
   async reserve({ tokens }: { readonly tokens: number }): Promise<Reservation> {
-    const { requests, images } = this.#limits;
     if (tokens > this.#limits.tokens) {
       return {
         kind: 'never',
@@ -70,16 +77,9 @@ export class RateLane {
       };
     }
     const id = randomUUID();
-    const wait = await this.#run(
-      'reserve',
-      WINDOW_MILLISECONDS,
-      requests,
-      this.#limits.tokens,
-      images,
-      id,
-      Math.ceil(tokens),
-    );
-    return wait === 0 ? { kind: 'reserved', id } : { kind: 'wait', milliseconds: wait };
+    const wait = await this.#run('reserve', id, Math.ceil(tokens), BURST_MILLISECONDS);
+    if (wait === 0) return { kind: 'reserved', id };
+    return { kind: 'wait', milliseconds: Math.min(wait, LONGEST_WAIT_MILLISECONDS) };
   }
 
   /** Books what a request has really used; `null`, which is not known, keeps the bound. */
@@ -97,7 +97,6 @@ export class RateLane {
     if (!requests && !tokens) return;
     await this.#run(
       'correct',
-      WINDOW_MILLISECONDS,
       FOREIGN,
       usedOf(requests, this.#limits.requests),
       requests?.resetMilliseconds ?? 0,
@@ -112,9 +111,20 @@ export class RateLane {
   }
 
   async #run(script: Script, ...values: readonly (string | number)[]): Promise<number> {
+    const { requests, tokens, images } = this.#limits;
     const now = this.#clock ? String(Math.floor(this.#clock())) : '';
     const answer = await withRedis(() =>
-      this.#redis.eval(SCRIPTS[script], this.#keys.length, ...this.#keys, now, ...values.map(String)),
+      this.#redis.eval(
+        SCRIPTS[script],
+        this.#keys.length,
+        ...this.#keys,
+        now,
+        WINDOW_MILLISECONDS,
+        requests,
+        tokens,
+        images,
+        ...values,
+      ),
     );
     return Number(answer);
   }
