@@ -54,7 +54,13 @@ async function main(environment: Environment): Promise<void> {
 
   const auth = authDependencies(environment, redis, mongo);
   const credits = openCredits(environment, { redis, mongo, queues }, logger);
-  const icons = openIcons(environment, { redis, mongo, queues, ledger: credits.dependencies.ledger }, logger);
+  const { ledger, firstContact } = credits.dependencies;
+  const writer = new WorkspaceWriter(mongo);
+  const icons = openIcons(
+    environment,
+    { redis, mongo, queues, ledger, workspace: { writer, firstContact } },
+    logger,
+  );
   const server = createServer(
     { environment, logger, redis, mongo, queues, audit, exampleSeller: 'demo.seller' },
     [
@@ -64,7 +70,7 @@ async function main(environment: Environment): Promise<void> {
       ...iconsRoutes(icons.dependencies),
       ...usageRoutes(usageDependencies(environment, redis, mongo, queues)),
       ...webhookRoutes(webhookDependencies(environment, mongo, queues)),
-      ...workspaceRoutes({ ...credits.dependencies, writer: new WorkspaceWriter(mongo) }),
+      ...workspaceRoutes({ ...credits.dependencies, writer }),
     ],
   );
   const endLive = attachLive(

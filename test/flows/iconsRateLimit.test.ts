@@ -13,7 +13,7 @@ const LIMITS = { requests: 50, tokens: 40_000 };
 
 test.skipIf(MINUTES === 0).each([
   ['requests', 'low'],
-  ['tokens', 'medium'],
+  ['tokens', 'high'],
 ])(
   'four workers that are short of %s never ask for more than a minute allows, and for nearly all of it',
   {

@@ -13,6 +13,7 @@ import { imageRoutes } from './icons/images.ts';
 import { renditionRoutes } from './icons/renditions.ts';
 import { resultRoute } from './icons/result.ts';
 import { retryRoute } from './icons/retry.ts';
+import { saveRoute } from './icons/save.ts';
 import { statsRoute } from './icons/stats.ts';
 import { statusRoute } from './icons/status.ts';
 import { suggestionsRoute } from './icons/suggestions.ts';
@@ -32,6 +33,7 @@ export function iconsRoutes(dependencies: IconsRouteDependencies): readonly Rout
     batchesRoute(dependencies),
     cachedRoute(dependencies),
     cacheClearRoute(dependencies),
+    saveRoute(dependencies),
     statsRoute(dependencies),
     suggestionsRoute(dependencies),
     ...imageRoutes(dependencies),

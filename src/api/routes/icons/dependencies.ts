@@ -5,6 +5,7 @@ import type { ImageSettings } from '../../../domain/icons/icon.ts';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import type { IconRequests } from '../../../producers/icons/iconRequests.ts';
 import type { BatchFeed } from '../../live/batchFeed.ts';
+import type { WorkspaceRouteDependencies } from '../workspace/dependencies.ts';
 import type { ImageWaiter } from './imageWaiter.ts';
 
 /** What the icon routes work with. */
@@ -21,4 +22,6 @@ export interface IconsRouteDependencies {
   readonly waiter: ImageWaiter;
   /** The events of batches, for who watches them. */
   readonly feed: BatchFeed;
+  /** Where icons are saved. */
+  readonly workspace: Pick<WorkspaceRouteDependencies, 'writer' | 'firstContact'>;
 }

@@ -32,6 +32,7 @@ interface Stores {
   readonly mongo: Connection;
   readonly queues: OpenQueues;
   readonly ledger: Ledger;
+  readonly workspace: IconsRouteDependencies['workspace'];
 }
 
 /**
@@ -41,7 +42,7 @@ interface Stores {
  */
 export function openIcons(
   environment: Environment,
-  { redis, mongo, queues, ledger }: Stores,
+  { redis, mongo, queues, ledger, workspace }: Stores,
   logger: Logger,
 ): OpenIcons {
   const settings = imageSettings(environment);
@@ -88,6 +89,7 @@ export function openIcons(
       }),
       waiter,
       feed,
+      workspace,
     },
     close() {
       waiter.close();
