@@ -23,13 +23,10 @@ const IMAGE_ADDRESS = /^(?:https?:\/\/[^/?#]+)?\/api\/images\/([^/?#]+\/[^/?#]+)
 
 const SaveBody = z
   .object({
-    image_url: z
-      .string()
-      .max(2_048)
-      .meta({
-        description: 'As an answer gave it',
-        example: '/api/images/tools/tools_20260105_093000_9f8e7d6c.png',
-      }),
+    image_url: z.string().max(2_048).meta({
+      description: 'As an answer gave it',
+      example: '/api/images/tools/tools_20260105_093000_9f8e7d6c.png',
+    }),
     title: z.string().trim().min(1).max(200).optional().meta({ description: 'The category, unless given' }),
     user_id: UserId.optional().meta({
       description: 'Whose workspace it is. An account saves into its own; a key has to name one',
