@@ -39,10 +39,11 @@ export async function withRedis<T>(call: () => Promise<T>): Promise<T> {
 export function isOutage(error: unknown): boolean {
   if (error instanceof ServiceUnavailableError) return true;
   if (error instanceof Error && error instanceof ReplyError) return REDIS_NOT_SERVING.has(replyCode(error));
+  if (isBrokenConnection(error)) return true;
   if (!(error instanceof mongo.MongoError)) return false;
   // A bulk write wraps what kept it from being sent, and only then holds an error in place of the server's answer.
   if (error instanceof mongo.MongoBulkWriteError && error.errorResponse instanceof Error)
-    return isOutage(error.errorResponse) || isSystemError(error.errorResponse);
+    return isOutage(error.errorResponse);
   return (
     MONGO_OUTAGES.some((outage) => error instanceof outage) ||
     MONGO_OUTAGE_NAMES.has(error.name) ||
@@ -51,10 +52,23 @@ export function isOutage(error: unknown): boolean {
   );
 }
 
-/** A socket's own error. The driver hands it on as it is when the connection breaks while a large write is on its way. */
-function isSystemError(error: Error): boolean {
-  return 'syscall' in error;
+/**
+ * A socket's own error. The driver hands it on as it is when the connection breaks while a command waits to be written; one
+ * that the other side has closed has only the code, no system call.
+ */
+function isBrokenConnection(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && BROKEN_CONNECTION.has(String(error.code));
 }
+
+const BROKEN_CONNECTION: ReadonlySet<string> = new Set([
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+]);
 
 /** First word of an error reply, which the protocol defines as its code: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 function replyCode(reply: { readonly message: string }): string {

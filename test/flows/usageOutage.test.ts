@@ -98,7 +98,8 @@ async function underLoad(label: string, outage: () => Promise<void>): Promise<vo
   poster.close();
 
   const statuses = Map.groupBy(outcomes, (outcome) => outcome.status);
-  expect([...statuses.keys()].sort()).toEqual([200, 503]);
+  const errors = web.lines.filter((line) => line.includes('"level":"error"')).join('\n');
+  expect([...statuses.keys()].sort(), errors).toEqual([200, 503]);
   expect(Math.max(...outcomes.map((outcome) => outcome.milliseconds))).toBeLessThan(
     LONGEST_ANSWER_MILLISECONDS,
   );

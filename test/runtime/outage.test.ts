@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect as connectSocket, createServer } from 'node:net';
 import { Redis } from 'ioredis';
 import mongoose, { type Connection } from 'mongoose';
 import { pino } from 'pino';
@@ -81,6 +83,21 @@ test('what the data is at fault for is no outage', async () => {
   expect(isOutage(bulkError(new TypeError('a mistake of ours')))).toBe(false);
   await connection.close();
   await server.stop();
+});
+
+test('a write into a connection that the other side has closed is an outage', async () => {
+  const server = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('The server has no port');
+  const socket = connectSocket({ port: address.port, host: '127.0.0.1' }).resume();
+  const broken = once(socket, 'error');
+  // As the driver may: it writes a command between the end of the connection and its close.
+  socket.once('finish', () => socket.write('a command'));
+  const [error] = await broken;
+  expect(error).toMatchObject({ code: 'EPIPE' });
+  expect(isOutage(error)).toBe(true);
+  server.close();
 });
 
 test('transactions of several processes on the same documents all get through', {
