@@ -32,7 +32,7 @@ export async function measureAcceptance({ stage, report, pace }: Section): Promi
     const ours = subject('(c) POST /api/tools/update', servers[2].url);
     const subjects = [validating, naive, ours];
     await warmUp(subjects);
-    await roundRobin(report, pace.rounds, subjects);
+    await roundRobin(report, pace.closedLoopRounds, subjects);
     report.compare('(c) / (a)', ours.measurement, validating.measurement, { atLeast: 0.7 });
     report.compare('(c) / one queue.add per request', ours.measurement, naive.measurement, { atLeast: 1.6 });
   } finally {

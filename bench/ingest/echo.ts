@@ -24,7 +24,7 @@ export async function measureEcho({ stage, report, pace }: Section): Promise<voi
       };
     });
     await warmUp(subjects);
-    await roundRobin(report, pace.rounds, subjects);
+    await roundRobin(report, pace.closedLoopRounds, subjects);
     const [plain, stock, tuned] = subjects.map(({ measurement }) => measurement);
     if (!plain || !stock || !tuned) throw new Error('An echo was not measured');
     report.compare('our platform / node:http', tuned, plain, { atLeast: 0.8 });

@@ -4,6 +4,8 @@ import type { Stage } from '../stage/stage.ts';
 /** How long and how often things are measured. */
 export interface Pace {
   readonly rounds: number;
+  /** Of what is measured in a closed loop: short and many, because the machine's speed may change from one to the next. */
+  readonly closedLoopRounds: number;
   /** Of one closed-loop measurement. */
   readonly seconds: number;
   /** Events of one batch or raw queue measurement. */
@@ -25,7 +27,8 @@ export interface Section {
 
 export const FULL_PACE: Pace = {
   rounds: 3,
-  seconds: 3,
+  closedLoopRounds: 9,
+  seconds: 2,
   batchEvents: 60_000,
   drainSeconds: 3,
   backlogSeconds: 15,
@@ -35,7 +38,8 @@ export const FULL_PACE: Pace = {
 /** For a first look: the figures are noisy. */
 export const QUICK_PACE: Pace = {
   rounds: 1,
-  seconds: 2,
+  closedLoopRounds: 3,
+  seconds: 1,
   batchEvents: 30_000,
   drainSeconds: 1.5,
   backlogSeconds: 6,

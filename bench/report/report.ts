@@ -16,7 +16,7 @@ export type Target = { readonly atLeast: number } | { readonly atMost: number };
 interface Comparison {
   readonly section: string;
   readonly name: string;
-  /** Of the medians. */
+  /** Median of the ratios of the same round: what slows a round down slows both of its sides. */
   readonly ratio: number;
   /** Of the values of the same round, from the lowest to the highest. */
   readonly spread: readonly [number, number];
@@ -58,8 +58,13 @@ export class Report {
   /** Compares two things that were measured in the same rounds. */
   compare(name: string, ours: Measurement, other: Measurement, target?: Target): void {
     const paired = ours.values.map((value, round) => value / (other.values[round] ?? median(other.values)));
-    const ratio = median(ours.values) / median(other.values);
-    this.#comparisons.push({ section: ours.section, name, ratio, spread: extremes(paired), target });
+    this.#comparisons.push({
+      section: ours.section,
+      name,
+      ratio: median(paired),
+      spread: extremes(paired),
+      target,
+    });
   }
 
   /** Compares with a fixed figure. */

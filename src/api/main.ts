@@ -64,11 +64,12 @@ async function main(environment: Environment): Promise<void> {
   const server = createServer(
     { environment, logger, redis, mongo, queues, audit, exampleSeller: 'demo.seller' },
     [
+      // First, because the router looks at one after another, and reports are by far the most requests.
+      ...usageRoutes(usageDependencies(environment, redis, mongo, queues)),
       ...accountRoutes(auth),
       ...authRoutes(auth),
       ...creditsRoutes(credits.dependencies),
       ...iconsRoutes(icons.dependencies),
-      ...usageRoutes(usageDependencies(environment, redis, mongo, queues)),
       ...webhookRoutes(webhookDependencies(environment, mongo, queues)),
       ...workspaceRoutes({ ...credits.dependencies, writer }),
     ],
