@@ -49,6 +49,8 @@ export function demoOf(credentials: Credentials, settings: Settings): Demo {
     lines: {
       ...usageLines(baseUrl, seller.userName),
       credits: `curl -s -H 'X-API-Key: ${keys.credits.api_key}' '${baseUrl}/api/unified/user-info?user_id=${credits.user_id}'`,
+      workspace: workspaceLine(baseUrl, keys.credits.api_key, credits.user_id),
+      icons: iconsLine(baseUrl, keys.admin.api_key),
     },
   };
 }
@@ -59,4 +61,20 @@ function usageLines(baseUrl: string, userName: string): Record<string, string> {
     usage: `curl -s -d 'userName=${userName}&${report}' ${baseUrl}/api/tools/update`,
     usage_stats: `curl -s '${baseUrl}/api/tools/stats/${userName}?period=today'`,
   };
+}
+
+function workspaceLine(baseUrl: string, apiKey: string, userId: string): string {
+  const project = JSON.stringify({
+    user_id: userId,
+    app_source: 'demo',
+    project_type: 'text',
+    title: 'A first project',
+    content: 'Hello',
+  });
+  return `curl -s -H 'X-API-Key: ${apiKey}' -H 'Content-Type: application/json' -d '${project}' ${baseUrl}/api/unified/save-project`;
+}
+
+function iconsLine(baseUrl: string, apiKey: string): string {
+  const icon = JSON.stringify({ category: 'garden tools', style: 'flat' });
+  return `curl -s -H 'Authorization: Bearer ${apiKey}' -H 'Content-Type: application/json' -d '${icon}' ${baseUrl}/api/icons/generate`;
 }

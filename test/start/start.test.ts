@@ -77,6 +77,11 @@ test(
     const credits = await run('sh', ['-c', demo.lines.credits ?? '']);
     expect(JSON.parse(credits.stdout)).toMatchObject({ success: true, user_id: 'demo-user', credits: 60 });
 
+    const saved = await run('sh', ['-c', demo.lines.workspace ?? '']);
+    expect(JSON.parse(saved.stdout)).toMatchObject({ success: true });
+    const drawn: unknown = JSON.parse((await run('sh', ['-c', demo.lines.icons ?? ''])).stdout);
+    expect(drawn).toMatchObject({ success: true, metadata: { category: 'garden tools', style: 'flat' } });
+
     // So do the logins.
     const { admin, member, company, edge, superadmin } = demo;
     for (const { email, password } of [admin, member, company]) {
