@@ -242,6 +242,7 @@ describe('one icon', () => {
 
   test.each<[unknown, string]>([
     [undefined, 'Request data required'],
+    [' \n', 'Request data required'],
     ['{}', 'Request data required'],
     ['[]', 'Request data required'],
     ['null', 'Request data required'],
@@ -367,6 +368,7 @@ describe('a batch', () => {
 
   test.each<[unknown, object]>([
     [undefined, { message: 'Request data required' }],
+    [' \n', { message: 'Request data required' }],
     ['{}', { message: 'Request data required' }],
     ['[1]', { message: 'Request data required' }],
     [{ style: 'flat' }, { message: 'At least one category is required' }],

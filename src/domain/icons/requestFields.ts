@@ -1,7 +1,8 @@
 /** Longer than any name of a category, and short enough for a prompt. */
 export const LONGEST_CATEGORY = 200;
-const MOST_ELEMENTS = 20;
-const LONGEST_ELEMENT = 100;
+/** What a prompt of four sentences can hold. */
+export const MOST_ELEMENTS = 20;
+export const LONGEST_ELEMENT = 100;
 
 export const ELEMENTS_WANTED = `must be an array of at most ${MOST_ELEMENTS} strings of at most ${LONGEST_ELEMENT} characters`;
 

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { MOST_CATEGORIES, MOST_VARIATIONS } from '../../../domain/icons/batchRequest.ts';
 import { readBatchRequest } from '../../../domain/icons/readBatchRequest.ts';
+import { LONGEST_CATEGORY, LONGEST_ELEMENT, MOST_ELEMENTS } from '../../../domain/icons/requestFields.ts';
 import { answerJson } from '../../answer.ts';
 import type { Route } from '../../route.ts';
 import { BatchRefusedError } from './batchRefusal.ts';
@@ -17,7 +18,7 @@ type BatchDependencies = Pick<IconsRouteDependencies, 'connection' | 'environmen
 const BatchFields = z
   .object({
     categories: z
-      .array(z.string())
+      .array(z.string().max(LONGEST_CATEGORY))
       .min(1)
       .max(MOST_CATEGORIES)
       .meta({ example: ['tools', 'toys'] }),
@@ -25,7 +26,7 @@ const BatchFields = z
     color_scheme: z.string().nullish().meta({ example: 'brand_colors' }),
     variations_per_category: z.int().min(1).max(MOST_VARIATIONS).nullish().meta({ example: 1 }),
     custom_elements: z
-      .record(z.string(), z.array(z.string()))
+      .record(z.string(), z.array(z.string().max(LONGEST_ELEMENT)).max(MOST_ELEMENTS))
       .nullish()
       .meta({ example: { tools: ['a hammer'] } }),
     metadata: z.record(z.string(), z.unknown()).nullish(),

@@ -3,6 +3,7 @@ import type { Connection } from 'mongoose';
 import { z } from 'zod';
 import type { IconImage } from '../../../domain/icons/icon.ts';
 import { readIconRequest } from '../../../domain/icons/readIconRequest.ts';
+import { LONGEST_CATEGORY, LONGEST_ELEMENT, MOST_ELEMENTS } from '../../../domain/icons/requestFields.ts';
 import { findImage } from '../../../models/iconImages.ts';
 import { answerJson } from '../../answer.ts';
 import { BadRequestError, NotFoundError } from '../../errors.ts';
@@ -21,11 +22,12 @@ const WAIT_MILLISECONDS = 60_000;
 
 const IconFields = z
   .object({
-    category: z.string().meta({ example: 'garden tools' }),
+    category: z.string().max(LONGEST_CATEGORY).meta({ example: 'garden tools' }),
     style: z.string().nullish().meta({ example: 'modern' }),
     color_scheme: z.string().nullish().meta({ example: 'brand_colors' }),
     custom_elements: z
-      .array(z.string())
+      .array(z.string().max(LONGEST_ELEMENT))
+      .max(MOST_ELEMENTS)
       .nullish()
       .meta({ example: ['a spade'] }),
   })
