@@ -3,12 +3,12 @@ import { constants, cp, mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { displayName, findHolder, type Holder, lockDataFolder } from '../start/dataFolder.ts';
 import { type ArchiveSize, pack } from './archive.ts';
-import { ENTRIES, finishInterrupted, holdsData } from './entries.ts';
+import { DATABASES_AND_KEYS, FILES, finishInterrupted, holdsData } from './entries.ts';
 import { DataCommandError } from './errors.ts';
 import { whileFrozen } from './freeze.ts';
 
-/** Notes of running servers, and files that Redis has not finished. */
-const NO_DATA = /^(temp-.*|.*\.pid)$/;
+/** Notes of running servers, and files that Redis or a storage has not finished. */
+const NO_DATA = /^(temp-.*|.*\.pid|\.unfinished)$/;
 
 /** How a backup went. */
 export interface BackupResult extends ArchiveSize {
@@ -21,7 +21,8 @@ export interface BackupResult extends ArchiveSize {
  *
  * Consistent across both databases: they stand still at the same moment while their files are copied. Redis writes every command to disk before it answers,
  * MongoDB every write, so the files hold everything that was acknowledged, just as after a power loss at that moment: an accepted report is in the
- * queue, in the database, or in both (which counts it once, by its record id).
+ * queue, in the database, or in both (which counts it once, by its record id). Stored files are copied afterwards, while everything runs: each is
+ * there before a database names it and never changes, and one that is cleared meanwhile is made again when it is wanted.
  *
  * @throws {DataCommandError | DataFolderInUseError}
  */
@@ -36,6 +37,7 @@ export async function backUp(folder: string, target: string): Promise<BackupResu
   try {
     const holder = findHolder(folder);
     const pausedMs = holder ? await copyRunning(folder, copy, holder) : await copyStopped(folder, copy);
+    await copyEntries(folder, copy, [FILES]);
     return { ...(await pack(copy, target)), ...(pausedMs === undefined ? {} : { pausedMs }) };
   } finally {
     await rm(copy, { recursive: true, force: true });
@@ -52,7 +54,7 @@ async function copyRunning(folder: string, copy: string, holder: Holder): Promis
   let startedAt = 0;
   await whileFrozen([redis, mongo], async () => {
     startedAt = performance.now();
-    await copyEntries(folder, copy);
+    await copyEntries(folder, copy, DATABASES_AND_KEYS);
     const now = findHolder(folder)?.embedded;
     if (now?.redis !== redis || now.mongo !== mongo) {
       throw new DataCommandError('A database was restarted during the backup; try again.');
@@ -65,14 +67,14 @@ async function copyStopped(folder: string, copy: string): Promise<undefined> {
   const lock = lockDataFolder(folder, 'npm run data -- backup');
   try {
     await finishInterrupted(folder);
-    await copyEntries(folder, copy);
+    await copyEntries(folder, copy, DATABASES_AND_KEYS);
   } finally {
     lock.release();
   }
 }
 
-async function copyEntries(folder: string, copy: string): Promise<void> {
-  for (const entry of ENTRIES) {
+async function copyEntries(folder: string, copy: string, entries: readonly string[]): Promise<void> {
+  for (const entry of entries) {
     if (!existsSync(join(folder, entry))) continue;
     await cp(join(folder, entry), join(copy, entry), {
       recursive: true,

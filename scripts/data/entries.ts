@@ -3,8 +3,14 @@ import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CREDENTIALS_FILE } from '../start/credentials.ts';
 
+/** Both databases and the keys: every backup has them. */
+export const DATABASES_AND_KEYS = ['redis', 'mongo', CREDENTIALS_FILE];
+
+/** What the databases know by its name, such as icons. There is none before the first. */
+export const FILES = 'files';
+
 /** What of a data folder is data; the lock and the note about who runs are not. */
-export const ENTRIES = ['redis', 'mongo', CREDENTIALS_FILE];
+const ENTRIES = [...DATABASES_AND_KEYS, FILES];
 
 const RESTORED = 'restored';
 const UNFINISHED = 'unfinished-';
@@ -39,4 +45,15 @@ export async function finishInterrupted(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.startsWith(UNFINISHED)) await rm(join(folder, name), { recursive: true, force: true });
   }
+}
+
+/** Takes all data out of its place and removes it; a start after a kill in between removes the rest. The caller holds the lock. */
+export async function discardData(folder: string): Promise<void> {
+  const removed = await makeUnfinished(folder);
+  for (const entry of ENTRIES) await rename(join(folder, entry), join(removed, entry)).catch(ignoreMissing);
+  await finishInterrupted(folder);
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
 }

@@ -6,7 +6,13 @@ import { startRedis } from '../../embedded/redis.ts';
 import { openCredentials } from '../start/credentials.ts';
 import { displayName, lockDataFolder } from '../start/dataFolder.ts';
 import { ArchiveError, unpack } from './archive.ts';
-import { acceptRestored, ENTRIES, finishInterrupted, holdsData, makeUnfinished } from './entries.ts';
+import {
+  acceptRestored,
+  DATABASES_AND_KEYS,
+  finishInterrupted,
+  holdsData,
+  makeUnfinished,
+} from './entries.ts';
 import { DataCommandError } from './errors.ts';
 
 /**
@@ -39,7 +45,7 @@ export async function restore(folder: string, archive: string, confirmed: boolea
 
 /** Starts both databases on the unpacked data, which shows that they can read it. */
 async function tryData(archive: string, folder: string): Promise<void> {
-  const missing = ENTRIES.filter((entry) => !existsSync(join(folder, entry)));
+  const missing = DATABASES_AND_KEYS.filter((entry) => !existsSync(join(folder, entry)));
   if (missing.length > 0) throw new ArchiveError(`${archive} lacks ${missing.join(', ')}.`);
   openCredentials(folder);
   const redis = await startRedis({ dir: join(folder, 'redis') });

@@ -1,4 +1,4 @@
-import { cp, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
@@ -22,6 +22,8 @@ async function madeFolder(value: string): Promise<string> {
   await redis.stop();
   const mongo = await startMongo({ dir: join(folder, 'mongo') });
   await mongo.stop();
+  await mkdir(join(folder, 'files/tools'), { recursive: true });
+  await writeFile(join(folder, 'files/tools/icon.png'), value);
   return folder;
 }
 
@@ -60,6 +62,7 @@ test('a backup brings back data and keys, only over data that may go, and only w
 
   expect(await data(target, 'restore', '--yes', archive)).toMatchObject({ code: 0 });
   expect(await valueIn(target)).toBe('backed up');
+  expect(await readFile(join(target, 'files/tools/icon.png'), 'utf8')).toBe('backed up');
   expect(openCredentials(target)).toEqual(openCredentials(source));
   expect(await readdir(target)).not.toContainEqual(expect.stringMatching(/unfinished|restored/));
 });
@@ -91,6 +94,7 @@ test('a restore that was killed after it was accepted is finished by the next st
 test('reset asks first, and removes everything', async () => {
   const folder = await temporaryFolder();
   openCredentials(folder);
+  await mkdir(join(folder, 'files'));
   expect(await data(folder, 'reset')).toMatchObject({ code: 1, output: expect.stringContaining('--yes') });
   expect(await readFile(join(folder, 'credentials.json'), 'utf8')).toContain('api_key');
   expect(await data(folder, 'reset', '--yes')).toMatchObject({ code: 0 });
