@@ -1,9 +1,11 @@
 import type { Server } from 'node:http';
 import express from 'express';
+import { countUncertainCalls } from '../models/iconCalls.ts';
 import { HttpMetrics } from '../runtime/httpMetrics.ts';
-import { createRegistry, observeQueues } from '../runtime/metrics.ts';
+import { createRegistry, observeIconCalls, observeQueues } from '../runtime/metrics.ts';
 import { createAccessCheck } from './access/accessCheck.ts';
 import { mountBoard } from './board.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from './deadline.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createHttpServer } from './httpServer.ts';
 import { RequestLimits } from './limits/requestLimits.ts';
@@ -29,6 +31,9 @@ export function createServer(dependencies: ApiDependencies, domainRoutes: readon
   const status = new SystemStatus(dependencies);
   const registry = createRegistry();
   observeQueues(registry, () => status.queues());
+  observeIconCalls(registry, () =>
+    withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', countUncertainCalls(mongo)),
+  );
 
   const platformRoutes: readonly Route[] = [
     ...healthRoutes(status),

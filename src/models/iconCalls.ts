@@ -109,6 +109,15 @@ export async function countCalls(connection: Connection): Promise<Record<CallOut
   return { pending, delivered, refused, unknown };
 }
 
+/** Paid calls that run, and those whose outcome nobody knows: few beside all that were ever made. */
+export async function countUncertainCalls(
+  connection: Connection,
+): Promise<Record<'pending' | 'unknown', number>> {
+  const count = (outcome: CallOutcome) => calls(connection).countDocuments({ outcome });
+  const [pending, unknown] = await Promise.all([count('pending'), count('unknown')]);
+  return { pending, unknown };
+}
+
 /** Calls that ended like that, the newest first. */
 export async function listCalls(
   connection: Connection,

@@ -37,3 +37,25 @@ export function observeQueues(registry: Registry, read: () => Promise<readonly Q
     },
   });
 }
+
+/**
+ * Registers the paid calls of icons that run or whose outcome is unknown. They are counted when the metrics are scraped.
+ *
+ * @param read - calls by outcome; a failure leaves them out of that scrape
+ */
+export function observeIconCalls(
+  registry: Registry,
+  read: () => Promise<Readonly<Record<string, number>>>,
+): void {
+  new Gauge({
+    name: 'millrace_icon_calls',
+    help: 'Paid calls of the image provider that run (pending) or were perhaps paid for nothing (unknown)',
+    labelNames: ['outcome'],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      for (const [outcome, calls] of Object.entries(await read().catch(() => ({}))))
+        this.set({ outcome }, calls);
+    },
+  });
+}

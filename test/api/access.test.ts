@@ -39,6 +39,7 @@ test('metrics count requests by pattern, never by path', async () => {
   );
   expect(metrics).not.toContain('some-odd-id');
   expect(metrics).toContain('millrace_queue_jobs{queue="usage",state="waiting"} 0');
+  expect(metrics).toContain('millrace_icon_calls{outcome="unknown"} 0');
 });
 
 test('a job is shown without its payload; odd ids are harmless', async () => {

@@ -90,6 +90,8 @@ test('a batch ends whatever happens on the way, and nothing is paid that is not 
   expect(delivered).toBe(batch.successful);
   expect(openai.paid.length).toBeGreaterThanOrEqual(delivered);
   expect(openai.paid.length).toBeLessThanOrEqual(delivered + unknown);
+  const metrics = await fetch(`${web.url}/metrics`, { headers: { 'X-API-Key': system.adminKey } });
+  expect(await metrics.text()).toContain(`millrace_icon_calls{outcome="unknown"} ${unknown}\n`);
   const calls = [
     ...(await listCalls(connection, 'delivered', 1_000)),
     ...(await listCalls(connection, 'unknown', 1_000)),
