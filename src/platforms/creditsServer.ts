@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { wasNeverSent } from './wasNeverSent.ts';
 
 /** What became of a change at the other server. */
 export type CreditsCallOutcome =
@@ -126,7 +127,7 @@ export class CreditsServer {
       if (timeout.aborted) {
         return { failure: `no answer within ${this.#timeoutMilliseconds / 1_000} s`, wasSent: true };
       }
-      return { failure: `no answer: ${describe(error)}`, wasSent: !neverConnected(error) };
+      return { failure: `no answer: ${describe(error)}`, wasSent: !wasNeverSent(error) };
     }
   }
 }
@@ -171,17 +172,6 @@ async function readBounded(response: Response): Promise<string | undefined> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-/** The steps before a connection stands; a host with several addresses fails once for each. */
-const BEFORE_SENDING: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo']);
-
-function neverConnected(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  const failures = cause instanceof AggregateError ? cause.errors : [cause];
-  return failures.every(
-    (failure) => failure instanceof Error && 'syscall' in failure && BEFORE_SENDING.has(failure.syscall),
-  );
 }
 
 /** `fetch` fails with a bare "fetch failed"; what happened is its cause. */

@@ -11,7 +11,7 @@ const iconSignal = z.union([
 /** What processes tell each other about icons. Only ids travel: who needs the state reads it in MongoDB. */
 export type IconSignal = z.infer<typeof iconSignal>;
 
-export function iconChannel(prefix: string): string {
+function iconChannel(prefix: string): string {
   return `{${prefix}:icons}:signals`;
 }
 

@@ -1,11 +1,11 @@
 import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai';
 import type { ImageSettings } from '../../domain/icons/icon.ts';
+import { AnswerTooLongError, boundedFetch } from '../boundedFetch.ts';
 import { readRetryAfter } from '../retryAfter.ts';
-import { AnswerTooLongError, boundedFetch } from './boundedFetch.ts';
+import { wasNeverSent } from '../wasNeverSent.ts';
 import type { ImageOutcome, ImageProvider, ImageRequest } from './imageProvider.ts';
 import { readLimitHints } from './openaiLimits.ts';
 import { type ImageQuality, outputTokensAtMost, type SupportedModel } from './openaiModels.ts';
-import { wasNeverSent } from './wasNeverSent.ts';
 
 export interface OpenAiImagesOptions {
   readonly apiKey: string;

@@ -74,9 +74,6 @@ const RETIRED_MODELS = new Map<string, SupportedModel>(Object.entries(RETIRED));
 
 /** `OPENAI_MODEL` names a model that cannot be used. The message says what to set instead. */
 export class UnsupportedModelError extends Error {
-  readonly model: string;
-  readonly replacement: SupportedModel;
-
   constructor(model: string) {
     const retired = RETIRED_MODELS.get(model);
     const replacement = retired ?? DEFAULT_MODEL;
@@ -86,8 +83,6 @@ export class UnsupportedModelError extends Error {
         : `OPENAI_MODEL is ${model}, which OpenAI has shut down: set it to ${replacement}`,
     );
     this.name = 'UnsupportedModelError';
-    this.model = model;
-    this.replacement = replacement;
   }
 }
 

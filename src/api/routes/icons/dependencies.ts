@@ -1,7 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../../../config/env.ts';
-import type { ImageSettings } from '../../../domain/icons/icon.ts';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import type { IconRequests } from '../../../producers/icons/iconRequests.ts';
 import type { BatchFeed } from '../../live/batchFeed.ts';
@@ -13,8 +12,6 @@ export interface IconsRouteDependencies {
   readonly environment: Environment;
   readonly connection: Connection;
   readonly redis: Redis;
-  /** What new images are made with. */
-  readonly settings: ImageSettings;
   readonly storage: ObjectStorage;
   /** Starts, retries and cancels; it queues what is to be done. */
   readonly requests: IconRequests;

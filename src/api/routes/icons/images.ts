@@ -57,7 +57,7 @@ function documentationOf(summary: string): RouteDocumentation {
       'It never changes, so it may be kept for ever. Ranges and conditional requests are answered.',
     tags: ['Icons'],
     responses: {
-      200: { description: 'The image', content: { 'image/png': {} } },
+      200: { description: 'The image', content: { 'image/png': {}, 'image/jpeg': {}, 'image/webp': {} } },
       ...FILE_ANSWERS,
       404: { description: 'No such image' },
     },

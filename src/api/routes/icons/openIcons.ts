@@ -76,7 +76,6 @@ export function openIcons(
       environment,
       connection: mongo,
       redis,
-      settings,
       storage: openStorage(environment),
       requests: new IconRequests({
         connection: mongo,

@@ -38,6 +38,7 @@ export function retryRoute(dependencies: RetryDependencies): Route {
         402: { description: 'The credits do not suffice, or the monthly limit is reached' },
         404: { description: 'No such batch of the caller' },
         409: { description: 'It is not completed, or none of its icons failed' },
+        503: { description: 'The round before is still being closed; try again in a moment' },
       },
     },
     handle: (request, response) => retry(dependencies, request, response),

@@ -12,17 +12,15 @@ const LONG_PROMPT = 1_000;
 const SENTENCES_OF_LONG_PROMPT = 3;
 
 /** The text that a model is asked with. The same for requests with the same content key. */
-export function promptOf(
-  { category, style, color_scheme, elements }: IconRequest,
-  template: PromptTemplate = CURRENT,
-): string {
-  const subject = template.subject
-    .replace('{style}', () => template.styles[style])
+export function promptOf({ category, style, color_scheme, elements }: IconRequest): string {
+  const { subject: pattern, styles, colors, categories, quality } = CURRENT;
+  const subject = pattern
+    .replace('{style}', () => styles[style])
     .replace('{category}', () => categoryTitle(category));
-  const motif = template.categories[standardCategory(category)];
+  const motif = categories[standardCategory(category)];
   const include = elements.length > 0 ? `. Include: ${elements.join(', ')}` : '';
   // What belongs to the category is one sentence here, so that a long list of elements does not drop itself.
-  const sentences = [subject, template.colors[color_scheme], motif + include, ...template.quality];
+  const sentences = [subject, colors[color_scheme], motif + include, ...quality];
   const whole = textOf(sentences);
   return whole.length > LONG_PROMPT ? textOf(sentences.slice(0, SENTENCES_OF_LONG_PROMPT)) : whole;
 }

@@ -1,6 +1,6 @@
 import { circle, polygon, rect, round } from './drawing.ts';
 
-export const TILES = ['rounded', 'squircle', 'disc', 'hexagon', 'soft-diamond'] as const;
+const TILES = ['rounded', 'squircle', 'disc', 'hexagon', 'soft-diamond'] as const;
 export type Tile = (typeof TILES)[number];
 
 /** What differs between two variations of one icon. */
