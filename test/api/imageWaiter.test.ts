@@ -9,11 +9,17 @@ const NOBODY_GOES = new AbortController().signal;
 
 /** A store with one image, and a waiter that looks at it. */
 function waiting({ recheckMilliseconds = A_WHILE } = {}) {
-  const store = { status: 'pending' as ImageStatus, reads: 0, failure: undefined as Error | undefined };
+  const store = {
+    status: 'pending' as ImageStatus,
+    reads: 0,
+    readIds: [] as string[],
+    failure: undefined as Error | undefined,
+  };
   const waiter = new ImageWaiter({
     recheckMilliseconds,
     async read(image_id) {
       store.reads += 1;
+      store.readIds.push(image_id);
       if (store.failure) throw store.failure;
       return image_id === 'unknown' ? undefined : imageOf(image_id, store.status);
     },
@@ -61,14 +67,14 @@ test.each(['succeeded', 'failed', 'cancelled'] as const)(
 test('its signal ends the wait, and another one does not', async () => {
   const { store, waiter } = waiting();
   const wait = waiter.wait('a', A_WHILE, NOBODY_GOES);
-  await waitFor('the first look', async () => store.reads === 1 || undefined);
-  waiter.signal('b');
-  store.status = 'running';
-  waiter.signal('a');
-  await waitFor('the second look', async () => store.reads === 2 || undefined);
+  const other = waiter.wait('b', A_WHILE, NOBODY_GOES);
+  await waitFor('the first looks', async () => store.reads === 2 || undefined);
   store.status = 'succeeded';
+  waiter.signal('b');
+  expect(await other).toMatchObject({ image_id: 'b' });
+  expect(store.readIds).toEqual(['a', 'b', 'b']);
   waiter.signal('a');
-  expect(await wait).toMatchObject({ status: 'succeeded' });
+  expect(await wait).toMatchObject({ image_id: 'a', status: 'succeeded' });
 });
 
 test('a lost signal, and a store that was away, only cost time', async () => {

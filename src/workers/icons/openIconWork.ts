@@ -5,13 +5,11 @@ import { Ledger } from '../../models/ledger.ts';
 import { openImageProvider } from '../../platforms/images/openImageProvider.ts';
 import { RateLane } from '../../platforms/images/rateLane.ts';
 import { openStorage } from '../../platforms/storage/openStorage.ts';
+import { announceLedgerChanges } from '../../producers/credits/announceLedgerChanges.ts';
 import { IconCredits } from '../../producers/icons/iconCredits.ts';
 import { IconJobs } from '../../producers/icons/iconJobs.ts';
 import type { OpenQueues } from '../../producers/queues.ts';
-import { startFanOut } from '../../producers/webhooks/startFanOut.ts';
 import { openCreditsProvider } from '../../providers/credits/open.ts';
-import { webhooksQueue } from '../../queues/webhooks.ts';
-import { publishBalances } from '../../runtime/balanceFeed.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { SweepIconsDependencies } from './sweepIcons.ts';
 import { ThrottlePauses } from './throttlePauses.ts';
@@ -40,13 +38,7 @@ export function openIconWork(
   const provider = openImageProvider(environment);
   const prefix = environment.REDIS_PREFIX;
   const ledger = new Ledger(connection, {
-    onChange: ({ user_ids, event_ids }) => {
-      publishBalances(redis, prefix, user_ids);
-      if (event_ids.length === 0) return;
-      startFanOut(queues.of(webhooksQueue), event_ids, []).catch((error: unknown) => {
-        logger.warn({ err: error, events: event_ids.length }, 'Events wait for the sweep');
-      });
-    },
+    onChange: announceLedgerChanges(redis, prefix, queues, logger),
   });
   return {
     connection,

@@ -1,11 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../../../config/env.ts';
-import { Ledger, type LedgerChange } from '../../../models/ledger.ts';
+import { Ledger } from '../../../models/ledger.ts';
+import { announceLedgerChanges } from '../../../producers/credits/announceLedgerChanges.ts';
 import type { OpenQueues } from '../../../producers/queues.ts';
-import { startFanOut } from '../../../producers/webhooks/startFanOut.ts';
-import { webhooksQueue } from '../../../queues/webhooks.ts';
-import { publishBalances } from '../../../runtime/balanceFeed.ts';
 import type { Logger } from '../../../runtime/logger.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
 import { createFirstContact } from './firstContact.ts';
@@ -30,14 +28,7 @@ export function openCredits(
   logger: Logger,
 ): OpenCredits {
   const { liveBalances, close } = openLiveBalances(environment, mongo, logger);
-  const webhooks = queues.of(webhooksQueue);
-  const onChange = ({ user_ids, event_ids }: LedgerChange): void => {
-    publishBalances(redis, environment.REDIS_PREFIX, user_ids);
-    if (event_ids.length === 0) return;
-    startFanOut(webhooks, event_ids, []).catch((error: unknown) => {
-      logger.warn({ err: error, events: event_ids.length }, 'Events wait for the sweep');
-    });
-  };
+  const onChange = announceLedgerChanges(redis, environment.REDIS_PREFIX, queues, logger);
   const ledger = new Ledger(mongo, { onChange });
   return {
     dependencies: {
