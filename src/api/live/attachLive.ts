@@ -8,6 +8,7 @@ import type { BatchFeed } from './batchFeed.ts';
 import { LiveCallers } from './liveCallers.ts';
 import { attachRawSocket } from './rawSocket.ts';
 import { attachSocketIo, type LiveOptions } from './socketIo.ts';
+import { UpgradedSockets } from './upgradedSockets.ts';
 
 /** Of each kind and process. */
 const MOST_CONNECTIONS = 2_000;
@@ -37,10 +38,12 @@ export function attachLive(
     mostConnections: MOST_CONNECTIONS,
     logger,
   };
+  const upgraded = new UpgradedSockets(server);
   const endSocketIo = attachSocketIo(server, options);
   const endRawSockets = attachRawSocket(server, options);
   return () => {
     endSocketIo();
     endRawSockets();
+    upgraded.close();
   };
 }

@@ -2,6 +2,7 @@ import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
+import { isFromForeignPage } from '../configuredOrigins.ts';
 import { bearerOf } from './liveCallers.ts';
 import {
   BatchMessage,
@@ -9,11 +10,11 @@ import {
   LONGEST_MESSAGE_BYTES,
   RECHECK_CREDENTIAL_MILLISECONDS,
 } from './liveMessages.ts';
+import { RAW_SOCKET_PATH } from './livePaths.ts';
 import { LiveSession } from './liveSession.ts';
 import { MessageTurns } from './messageTurns.ts';
 import type { LiveOptions } from './socketIo.ts';
 
-const PATH = '/ws';
 const MOST_WAITING_BYTES = 64 * 1_024;
 const HEARTBEAT_MILLISECONDS = 25_000;
 /** RFC 6455, 7.4.1. */
@@ -39,7 +40,11 @@ export function attachRawSocket(server: HttpServer, options: LiveOptions): () =>
     perMessageDeflate: false,
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (request.url?.split('?')[0] !== PATH) return;
+    if (request.url?.split('?')[0] !== RAW_SOCKET_PATH) return;
+    if (isFromForeignPage(request, options.origins)) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
+      return;
+    }
     if (sockets.clients.size >= options.mostConnections) {
       socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\n\r\n');
       return;

@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import { Server, type Socket } from 'socket.io';
 import { z } from 'zod';
 import type { Logger } from '../../runtime/logger.ts';
+import { isFromForeignPage } from '../configuredOrigins.ts';
 import type { LiveCallers } from './liveCallers.ts';
 import { bearerOf } from './liveCallers.ts';
 import {
@@ -10,6 +11,7 @@ import {
   LONGEST_MESSAGE_BYTES,
   RECHECK_CREDENTIAL_MILLISECONDS,
 } from './liveMessages.ts';
+import { SOCKET_IO_PATH } from './livePaths.ts';
 import { LiveSession, type LiveSessionOptions } from './liveSession.ts';
 import { MessageTurns } from './messageTurns.ts';
 
@@ -35,11 +37,18 @@ const HandshakeAuth = z.object({ token: z.string().max(LONGEST_MESSAGE_BYTES).op
  */
 export function attachSocketIo(server: HttpServer, options: LiveOptions): () => void {
   const io = new Server({
+    path: SOCKET_IO_PATH,
+    // What is none of its own is the raw WebSocket's.
+    destroyUpgrade: false,
     serveClient: false,
     cors: { origin: [...options.origins] },
     maxHttpBufferSize: LONGEST_MESSAGE_BYTES,
     connectTimeout: 10_000,
-    allowRequest: (_, answer) => answer(null, io.engine.clientsCount < options.mostConnections),
+    allowRequest: (request, answer) =>
+      answer(
+        null,
+        io.engine.clientsCount < options.mostConnections && !isFromForeignPage(request, options.origins),
+      ),
   });
   io.on('connection', (socket) => serve(socket, options));
   io.attach(server);
