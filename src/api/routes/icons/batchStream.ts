@@ -7,6 +7,7 @@ import { EventStream } from '../../eventStream.ts';
 import { endsBatch, stateOf } from '../../live/liveSession.ts';
 import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
+import { iconCallerOf } from './iconCaller.ts';
 import { newRoute } from './iconsRoute.ts';
 import { BatchPath, requireBatch } from './requireBatch.ts';
 
@@ -60,6 +61,7 @@ async function openStream(
   // Given before the headers are sent, so that a refusal is still an answer.
   const watch = dependencies.feed.watch({
     batch_id: batch.batch_id,
+    watched_by: iconCallerOf(request).owner,
     after_seq: lastSeen ?? batch.event_seq,
     take: (event) => {
       const takesMore = stream.write(textOf(event, event.seq));
