@@ -66,7 +66,8 @@ function behindAccess(route: Route, { checkAccess, limits }: Gate): Handle {
   if (access === 'open')
     return limit ? (request, response) => limited(limit, route, request, response) : route.handle;
   return async (request, response) => {
-    request.context.caller = await checkAccess(request, route, access);
+    request.context.checkAgain = () => checkAccess(request, route, access);
+    request.context.caller = await request.context.checkAgain();
     await limit?.(request, response);
     await route.handle(request, response);
   };

@@ -2,7 +2,10 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { EventSource } from '../support/eventSource.ts';
+import { IconsApi } from '../support/iconsApi.ts';
 import { createIconsSystem, type IconsSystem } from '../support/iconsSystem.ts';
+import { LiveClient } from '../support/liveClient.ts';
 import { rawExchange } from '../support/rawExchange.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -85,3 +88,40 @@ test.each(['/ws', SOCKET_IO])('a peer of %s that is silent does not hold up the 
   web.kill('SIGTERM');
   expect(await web.exited).toEqual({ code: 0, signal: null });
 });
+
+test('a revoked key ends what was opened with it: streams, and what connections see', async () => {
+  const { system } = icons;
+  const asOperator = { 'X-API-Key': system.adminKey, 'Content-Type': 'application/json' };
+  const made = await fetch(`${url}/api/keys`, {
+    method: 'POST',
+    headers: asOperator,
+    body: JSON.stringify({ name: 'live', scopes: ['icons'] }),
+  });
+  const { key, key_id } = JSON.parse(await made.text());
+  const batchId = await new IconsApi(url, key).start({ categories: ['never made'] });
+  const authorization = `Bearer ${key}`;
+  const [socketIo, raw, stranger, stream] = await Promise.all([
+    LiveClient.socketIo(url, key),
+    LiveClient.raw(url, { authorization }),
+    LiveClient.raw(url),
+    EventSource.open(`${url}/api/icons/batch/${batchId}/events`, { authorization }),
+  ]);
+  onTestFinished(() => {
+    for (const client of [socketIo, raw, stranger, stream]) client.close();
+  });
+  socketIo.send('subscribe_batch', { batch_id: batchId });
+  await socketIo.first('subscribed');
+  socketIo.send('unsubscribe_batch', { batch_id: batchId });
+  const revoked = await fetch(`${url}/api/keys/${key_id}/revoke`, { method: 'POST', headers: asOperator });
+  expect(revoked.status).toBe(200);
+  await waitFor('the end of the stream', async () => stream.ended || undefined, 20_000);
+  // It says nothing, so it is cut off.
+  await waitFor('the end of the silent one', async () => stranger.ended || undefined, 5_000);
+  for (const client of [socketIo, raw]) {
+    await waitFor('a refusal', async () => {
+      client.send('join_batch', { batch_id: batchId });
+      return client.of('join_refused')[0];
+    });
+    expect(client.ended).toBe(false);
+  }
+}, 60_000);

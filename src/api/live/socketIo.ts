@@ -3,8 +3,10 @@ import { Server, type Socket } from 'socket.io';
 import { z } from 'zod';
 import type { Logger } from '../../runtime/logger.ts';
 import { isFromForeignPage } from '../configuredOrigins.ts';
+import type { AnonymousConnections } from './anonymousConnections.ts';
 import type { LiveCallers } from './liveCallers.ts';
 import { bearerOf } from './liveCallers.ts';
+import { LiveIdentity } from './liveIdentity.ts';
 import {
   BatchMessage,
   JOIN_REFUSALS,
@@ -17,6 +19,7 @@ import { MessageTurns } from './messageTurns.ts';
 
 export interface LiveOptions extends Omit<LiveSessionOptions, 'send' | 'onError'> {
   readonly callers: LiveCallers;
+  readonly anonymous: AnonymousConnections;
   /** Origins of pages that may connect from a browser. */
   readonly origins: readonly string[];
   readonly mostConnections: number;
@@ -59,42 +62,47 @@ export function attachSocketIo(server: HttpServer, options: LiveOptions): () => 
   };
 }
 
-function serve(socket: Socket, { callers, logger, ...options }: LiveOptions): void {
-  const cutOff = () => socket.disconnect(true);
+function serve(socket: Socket, { callers, anonymous, logger, ...options }: LiveOptions): void {
+  const cutOff = () => {
+    turns.close();
+    socket.disconnect(true);
+  };
   const fail = (error: unknown) => {
     logger.warn({ err: error }, 'A live connection was ended');
     cutOff();
   };
+  const turns = new MessageTurns(cutOff, fail);
   let waitingPackets = 0;
+  function send(type: string, data: object): boolean {
+    waitingPackets += 1;
+    socket.emit(type, data);
+    const isFull = waitingPackets >= MOST_WAITING_PACKETS;
+    if (isFull) turns.hold();
+    return !isFull;
+  }
   const session = new LiveSession({
     ...options,
     onError: fail,
-    send({ type, data }) {
-      waitingPackets += 1;
-      socket.emit(type, data);
-      return waitingPackets < MOST_WAITING_PACKETS;
-    },
+    send: ({ type, data }) => send(type, data),
   });
-  const turns = new MessageTurns(cutOff, fail);
+  const identity = new LiveIdentity(session, callers, anonymous, socket.request);
   const credential = credentialOf(socket);
+  async function identify(): Promise<void> {
+    if (!(await identity.check(credential))) cutOff();
+  }
 
-  turns.take(async () => {
-    const caller = await callers.find(credential);
-    if (caller) await session.identify(caller);
-  });
-  const recheck = setInterval(() => {
-    turns.take(async () => {
-      if (credential !== undefined && !(await callers.find(credential))) cutOff();
-    });
-  }, RECHECK_CREDENTIAL_MILLISECONDS).unref();
+  turns.take(identify);
+  const recheck = setInterval(() => turns.take(identify), RECHECK_CREDENTIAL_MILLISECONDS).unref();
   socket.conn.on('drain', () => {
     const wasFull = waitingPackets >= MOST_WAITING_PACKETS;
     waitingPackets = 0;
+    turns.release();
     if (wasFull) session.resume();
   });
   socket.once('disconnect', () => {
     clearInterval(recheck);
-    session.close();
+    turns.close();
+    identity.close();
   });
 
   const join = (message: unknown, isAcknowledged: boolean) => {
@@ -102,9 +110,9 @@ function serve(socket: Socket, { callers, logger, ...options }: LiveOptions): vo
       const batchId = BatchMessage.safeParse(message).data;
       const joining = batchId === undefined ? 'refused' : await session.join(batchId);
       if (joining !== 'joined') {
-        socket.emit('join_refused', { batch_id: batchId ?? null, message: JOIN_REFUSALS[joining] });
+        send('join_refused', { batch_id: batchId ?? null, message: JOIN_REFUSALS[joining] });
       } else if (isAcknowledged) {
-        socket.emit('subscribed', { batch_id: batchId, room: batchId });
+        send('subscribed', { batch_id: batchId, room: batchId });
       }
     });
   };

@@ -14,7 +14,7 @@ import { BatchPath, requireBatch } from './requireBatch.ts';
 type StreamDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'feed'>;
 
 const HEARTBEAT_MILLISECONDS = 15_000;
-/** Then the reader connects again by itself, and its credential is looked at again. */
+/** Then the reader connects again by itself. */
 const LONGEST_STREAM_MILLISECONDS = 15 * 60_000;
 const EVENT_NUMBER = /^\d{1,15}$/;
 
@@ -71,9 +71,13 @@ async function openStream(
     },
   });
   const timer = setTimeout(() => stream.end(), LONGEST_STREAM_MILLISECONDS).unref();
+  const recheck = setInterval(() => {
+    void endUnlessAllowed(request, stream);
+  }, HEARTBEAT_MILLISECONDS).unref();
   const stopWatchingEnd = dependencies.feed.onClose(() => stream.end());
   response.once('close', () => {
     clearTimeout(timer);
+    clearInterval(recheck);
     stopWatchingEnd();
     watch.stop();
   });
@@ -83,6 +87,15 @@ async function openStream(
   }
   // Nothing but headers is wanted of a HEAD; Node drops what is written behind them.
   if (request.method === 'HEAD' || (lastSeen === undefined && hasEnded(batch))) stream.end();
+}
+
+/** When a store is away the stream ends too, and the reader comes back. */
+async function endUnlessAllowed({ context }: Request, stream: EventStream): Promise<void> {
+  try {
+    await context.checkAgain?.();
+  } catch {
+    stream.end();
+  }
 }
 
 /** An id that this batch cannot have given is as good as none: the reader gets the current state. */
