@@ -1,5 +1,6 @@
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Express, Request, Response } from 'express';
+import { isLiveUpgrade } from './live/livePaths.ts';
 
 /** Bounds against clients that are slow, greedy or many. A body has its own in `body/readBody.ts`. */
 const SERVER_OPTIONS = {
@@ -29,6 +30,8 @@ export function createHttpServer(
     ...SERVER_OPTIONS,
     IncomingMessage: ApiRequest,
     ServerResponse: ApiResponse,
+    // With a listener for upgrades Node would hand over every request that offers one, and nobody would answer it.
+    shouldUpgradeCallback: isLiveUpgrade,
   });
   server.on('request', (request: Request, response: Response) => {
     begin(request, response);

@@ -66,7 +66,8 @@ function behindAccess(route: Route, { checkAccess, limits }: Gate): Handle {
   if (access === 'open')
     return limit ? (request, response) => limited(limit, route, request, response) : route.handle;
   return async (request, response) => {
-    request.context.caller = await checkAccess(request, route, access);
+    request.context.checkAgain = () => checkAccess(request, route, access);
+    request.context.caller = await request.context.checkAgain();
     await limit?.(request, response);
     await route.handle(request, response);
   };
@@ -128,10 +129,21 @@ function identify(ofPath: readonly Route[]): RequestHandler {
   };
 }
 
-/** A path that cannot be decoded matches no route; it is answered like the routes that begin as it does. */
+/** A path that cannot be decoded matches no route; it is answered like the one whose path it resembles longest. */
 function siblingOf(path: string, routes: readonly Route[]): Route | undefined {
-  return routes.find((route) => {
-    const parameter = route.path.indexOf(':');
-    return parameter > 1 && path.startsWith(route.path.slice(0, parameter));
-  });
+  const segments = path.split('/');
+  let longest: { readonly route: Route; readonly length: number } | undefined;
+  for (const route of routes) {
+    const length = resemblance(route.path.split('/'), segments);
+    if (length > (longest?.length ?? 0)) longest = { route, length };
+  }
+  return longest?.route;
+}
+
+/** Segments from the start that are the same or a parameter; 0 before the first parameter. */
+function resemblance(pattern: readonly string[], segments: readonly string[]): number {
+  const end = pattern.findIndex((part, place) => !part.startsWith(':') && part !== segments[place]);
+  const same = end === -1 ? pattern : pattern.slice(0, end);
+  const isWhole = end === -1 && pattern.length === segments.length;
+  return same.some((part) => part.startsWith(':')) ? same.length + (isWhole ? 1 : 0) : 0;
 }

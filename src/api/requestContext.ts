@@ -16,6 +16,8 @@ export class RequestContext {
   route: Route | undefined = undefined;
   /** Who sent the request; absent on open routes. */
   caller: Caller | undefined = undefined;
+  /** Throws when the credential does not suffice any more, for answers that go on; absent on open routes. */
+  checkAgain: (() => Caller | Promise<Caller>) | undefined = undefined;
   /** Fields that the handler adds to the request's log line. Never a secret. */
   logFields: LogFields | undefined = undefined;
   /** What only the handler knows of the entry that an audited route gets in the audit log. */

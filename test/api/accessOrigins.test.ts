@@ -30,6 +30,7 @@ test('pages of the configured origins may ask and read, refusals too', async () 
   expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([204, PAGE]);
   expect(preflight.headers.get('access-control-allow-methods')).toBe('GET');
   expect(preflight.headers.get('access-control-allow-headers')).toContain('X-API-Key');
+  expect(preflight.headers.get('access-control-allow-headers')).toContain('Last-Event-ID');
   for (const [key, status] of [
     [api.adminKey, 200],
     ['wrong', 401],

@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { BatchFeed, type BatchFeedOptions } from '../../src/api/live/batchFeed.ts';
-import { LiveSession } from '../../src/api/live/liveSession.ts';
+import { type LiveCaller, LiveSession } from '../../src/api/live/liveSession.ts';
 import type { IconBatch } from '../../src/domain/icons/batch.ts';
-import type { BatchEvent } from '../../src/domain/icons/events.ts';
+import type { BatchEvent, BatchEventContent } from '../../src/domain/icons/events.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -22,6 +22,7 @@ function openFeed(options: Partial<BatchFeedOptions> = {}) {
     readLastSeqs: async () => new Map([[BATCH, events.length]]),
     readActive: async (owners) => owners.map((owner) => ({ batch_id: BATCH, owner })),
     mostWatchers: 3,
+    mostWatchersOfCaller: 1_000,
     recheckMilliseconds: 3_600_000,
     logger: createLogger('test', 'silent'),
     ...options,
@@ -34,7 +35,12 @@ function openFeed(options: Partial<BatchFeedOptions> = {}) {
       events.push({ batch_id: BATCH, seq, at: seq, type: 'job_output', data });
     }
   }
-  return { feed, state, add, signal: () => feed.signal({ batch_id: BATCH, owner: 'owner' }) };
+  function addEnd(): void {
+    const seq = events.length + 1;
+    const data = { job_id: BATCH, summary: 'done' };
+    events.push({ batch_id: BATCH, seq, at: seq, type: 'job_completed', data });
+  }
+  return { feed, state, add, addEnd, signal: () => feed.signal({ batch_id: BATCH, owner: 'owner' }) };
 }
 
 function watch(feed: BatchFeed, after_seq: number, most = Number.POSITIVE_INFINITY) {
@@ -42,6 +48,7 @@ function watch(feed: BatchFeed, after_seq: number, most = Number.POSITIVE_INFINI
   const room = { left: most };
   const watching = feed.watch({
     batch_id: BATCH,
+    watched_by: 'somebody',
     after_seq,
     take({ seq }) {
       seen.push(seq);
@@ -53,7 +60,7 @@ function watch(feed: BatchFeed, after_seq: number, most = Number.POSITIVE_INFINI
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, place) => from + place);
-const hasSeen = (seen: readonly number[], count: number) =>
+const hasSeen = (seen: readonly unknown[], count: number) =>
   waitFor(`${count} events`, async () => seen.length >= count || undefined);
 
 test('each watcher gets what comes after its number, once and in order, over many pages', async () => {
@@ -145,19 +152,45 @@ test('a process admits so many watchers, and none when it ends', () => {
   expect(() => watch(feed, 0)).toThrow(ServiceUnavailableError);
 });
 
-test('one connection follows 100 batches; what has ended makes room, what runs does not', async () => {
-  const { feed } = openFeed({ mostWatchers: 1_000 });
+/** A session on stored batches that writes down what it sends. */
+function openSession(feed: BatchFeed) {
   const batches = new Map<string, IconBatch>();
+  const sent: BatchEventContent[] = [];
+  const state = { reads: 0 };
   const session = new LiveSession({
     feed,
-    findBatch: async (batchId) => batches.get(batchId),
+    findBatch: async (batchId) => {
+      state.reads += 1;
+      return batches.get(batchId);
+    },
     listActive: async () => [],
-    send: () => true,
+    send: (event) => {
+      sent.push(event);
+      return true;
+    },
     onError: (error) => expect.unreachable(String(error)),
   });
-  await session.identify({ owner: 'owner', sees_all: false });
+  onTestFinished(() => session.close());
+  return {
+    session,
+    sent,
+    state,
+    store: (batch: Partial<IconBatch>) => {
+      const stored = { ...RUNNING, batch_id: BATCH, ...batch };
+      batches.set(stored.batch_id, stored);
+    },
+  };
+}
+
+const OWNER: LiveCaller = { owner: 'owner', sees_all: false };
+const typesOf = (sent: readonly BatchEventContent[]) => sent.map(({ type }) => type);
+
+test('one connection follows 100 batches; what has ended makes room, what runs does not', async () => {
+  const { feed } = openFeed({ mostWatchers: 1_000 });
+  const { session, store } = openSession(feed);
+  await session.identify(OWNER);
   const join = (batch_id: string, status: IconBatch['status']) => {
-    batches.set(batch_id, { ...RUNNING, batch_id, status });
+    store({ batch_id, status });
     return session.join(batch_id);
   };
   for (const place of range(1, 99)) expect(await join(`running-${place}`, 'running')).toBe('joined');
@@ -168,6 +201,110 @@ test('one connection follows 100 batches; what has ended makes room, what runs d
   expect(await join('too-many', 'running')).toBe('joined');
   session.close();
   expect(() => range(1, 999).forEach(() => void watch(feed, 0))).not.toThrow();
+});
+
+test('nobody makes the store look for a batch without a credential', async () => {
+  const { session, store, state } = openSession(openFeed().feed);
+  store({});
+  expect(await session.join(BATCH)).toBe('refused');
+  expect(state.reads).toBe(0);
+  await session.identify(OWNER);
+  expect(await session.join(BATCH)).toBe('joined');
+  session.forget();
+  expect(await session.join(BATCH)).toBe('refused');
+});
+
+test('whoever joins is told the current state, also of what was followed before, and of what has ended', async () => {
+  const { feed, add, addEnd, signal } = openFeed();
+  const { session, sent, store } = openSession(feed);
+  await session.identify(OWNER);
+  store({ created_at: Date.now() });
+  signal();
+  await session.join(BATCH);
+  expect(sent).toMatchObject([{ type: 'batch_progress', data: { completed: 0, status: 'running' } }]);
+  add(2);
+  store({ created_at: Date.now(), event_seq: 2, successful: 1 });
+  // The events that are part of the state come before it.
+  await session.join(BATCH);
+  await hasSeen(sent, 4);
+  expect(typesOf(sent)).toEqual(['batch_progress', 'job_output', 'job_output', 'batch_progress']);
+  expect(sent[3]).toMatchObject({ data: { completed: 1 } });
+  addEnd();
+  signal();
+  await hasSeen(sent, 5);
+  store({ created_at: Date.now(), event_seq: 3, successful: 1, status: 'completed' });
+  await session.join(BATCH);
+  expect(typesOf(sent).slice(4)).toEqual(['job_completed', 'batch_progress', 'job_completed']);
+  expect(sent[5]).toMatchObject({ data: { progress: 100, status: 'completed' } });
+});
+
+test('whoever comes back to a batch is told its state, not everything from its start', async () => {
+  const { feed, add, signal } = openFeed();
+  const { session, sent, store } = openSession(feed);
+  await session.identify(OWNER);
+  add(3);
+  store({ created_at: Date.now(), event_seq: 3, successful: 1 });
+  signal();
+  await hasSeen(sent, 3);
+  session.leave(BATCH);
+  await session.join(BATCH);
+  add(1);
+  signal();
+  await hasSeen(sent, 5);
+  expect(typesOf(sent.slice(3))).toEqual(['batch_progress', 'job_output']);
+  expect(sent[4]).toMatchObject({ data: { line: '4' } });
+});
+
+test('a batch that has ended takes up no watcher, and its retry is told from where it stood', async () => {
+  const { feed, add, addEnd, signal } = openFeed({ mostWatchers: 2 });
+  const { session, sent, store } = openSession(feed);
+  await session.identify(OWNER);
+  for (const batch_id of ['one', 'two', 'three']) {
+    store({ batch_id, status: 'completed' });
+    expect(await session.join(batch_id)).toBe('joined');
+  }
+  expect(typesOf(sent)).toEqual(Array(3).fill(['batch_progress', 'job_completed']).flat());
+  store({ created_at: Date.now(), event_seq: 0 });
+  signal();
+  add(1);
+  addEnd();
+  signal();
+  await hasSeen(sent, 8);
+  // It took the last place, and has given it back.
+  watch(feed, 0).stop();
+  store({ round: 2, event_seq: 3 });
+  add(1);
+  signal();
+  await hasSeen(sent, 9);
+  expect(sent[8]).toMatchObject({ type: 'job_output', data: { line: '3' } });
+});
+
+test('one caller takes up so many watchers, on all connections together', async () => {
+  const { feed } = openFeed({ mostWatchers: 100, mostWatchersOfCaller: 3 });
+  const [one, other, stranger] = [openSession(feed), openSession(feed), openSession(feed)];
+  for (const { session, store } of [one, other]) {
+    await session.identify(OWNER);
+    store({ owner: 'owner' });
+  }
+  expect(await one.session.join(BATCH)).toBe('joined');
+  expect(await other.session.join(BATCH)).toBe('unavailable');
+  await stranger.session.identify({ owner: 'stranger', sees_all: false });
+  stranger.store({ owner: 'stranger' });
+  expect(await stranger.session.join(BATCH)).toBe('joined');
+  one.session.close();
+  expect(await other.session.join(BATCH)).toBe('joined');
+});
+
+test('to resume what was not full reads nothing', async () => {
+  const { feed, state, add } = openFeed();
+  add(1);
+  const one = watch(feed, 0);
+  await hasSeen(one.seen, 1);
+  const { reads } = state;
+  one.resume();
+  const other = watch(feed, 0);
+  await hasSeen(other.seen, 1);
+  expect(state.reads).toBe(reads + 1);
 });
 
 const RUNNING: IconBatch = {

@@ -76,3 +76,14 @@ test('a busy port and a bad environment are clear messages', async () => {
   expect(misled.lines.join('\n')).not.toMatch(/short-secret|at main/);
   await web.stop();
 });
+
+test('a path that cannot be decoded is answered like the route it resembles longest', async () => {
+  const web = await system.startWeb();
+  const typeOf = async (path: string) => {
+    const answer = await fetch(`${web.url}${path}`);
+    return [answer.status, answer.headers.get('content-type')?.split(';')[0]];
+  };
+  expect(await typeOf('/api/icons/batch/%ZZ/status')).toEqual([400, 'application/json']);
+  expect(await typeOf('/api/icons/batch/%ZZ/events')).toEqual([400, 'application/problem+json']);
+  await web.stop();
+});

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { EventSource } from '../support/eventSource.ts';
-import { IconsApi } from '../support/iconsApi.ts';
+import { expectIconsRefusal, IconsApi } from '../support/iconsApi.ts';
 import { createIconsSystem, type IconsSystem } from '../support/iconsSystem.ts';
 import { LiveClient } from '../support/liveClient.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -217,15 +217,52 @@ test('server-sent events go on where the reader stopped, at another web process'
   for (const source of [whole, second, nothingLeft, refused]) source.close();
 });
 
-test('in open mode everybody is one user, who may join', async () => {
-  const open = await icons.startWeb({ ...variables, ICONS_OPEN_MODE: '1' });
-  const client = kept(await LiveClient.socketIo(open.url));
-  const answer = await new IconsApi(open.url).post('/api/icons/generate/batch', { categories: ['open'] });
+test('in open mode everybody is one user, who may join, and foreign pages may start nothing', async () => {
+  const open = await icons.startWeb({ ...variables, ICONS_OPEN_MODE: '1', CORS_ORIGINS: 'https://app.test' });
+  const { token } = await newPerson();
+  const [anonymous, person] = [
+    kept(await LiveClient.socketIo(open.url)),
+    kept(await LiveClient.socketIo(open.url, token)),
+  ];
+  const raw = kept(await LiveClient.raw(open.url));
+  const api = new IconsApi(open.url);
+  const before = Date.now() / 1_000;
+  const answer = await api.post('/api/icons/generate/batch', { categories: ['open'] });
   expect(answer.status).toBe(200);
-  client.send('subscribe_batch', { batch_id: answer.body.batch_id });
-  await client.first('subscribed');
-  await client.first('job_completed');
-  expect(client.of('job_completed')).toHaveLength(1);
+  const { batch_id } = answer.body;
+  for (const client of [anonymous, person]) {
+    client.send('subscribe_batch', { batch_id });
+    await client.first('subscribed');
+    await client.first('job_completed');
+  }
+  await raw.first('job_completed');
+  const progress = raw.of('batch_progress').at(-1);
+  expect(Object.keys(progress)).toEqual([
+    'type',
+    'batch_id',
+    'progress',
+    'current_category',
+    'completed',
+    'total',
+    'status',
+    'successful',
+    'failed',
+    'completed_categories',
+    'total_categories',
+    'timestamp',
+  ]);
+  expect(progress).toMatchObject({ type: 'batch_progress', batch_id, completed: 1, total: 1 });
+  expect(progress.timestamp).toBeGreaterThan(before - 1);
+  expect(progress.timestamp).toBeLessThan(Date.now() / 1_000 + 1);
+
+  const from = (origin: string) =>
+    api.post('/api/icons/generate/batch', { categories: ['paged'] }, { Origin: origin });
+  for (const origin of ['https://evil.test', 'null', open.url.replace('127.0.0.1', 'localhost')]) {
+    expectIconsRefusal(await from(origin), 403, {
+      message: 'Only pages of this server and of CORS_ORIGINS may do this',
+    });
+  }
+  for (const origin of ['https://app.test', open.url]) expect((await from(origin)).status).toBe(200);
 });
 
 test('a web process that stops ends its live connections and is gone', async () => {

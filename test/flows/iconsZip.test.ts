@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cancelBatch, finishBatch } from '../../src/models/iconBatches.ts';
 import { concludeImage } from '../../src/models/iconImages.ts';
+import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
 import { at, createdBatch, FAILURE } from '../models/iconFixtures.ts';
 import {
@@ -13,6 +15,7 @@ import {
   storeBytes,
 } from '../support/iconFilesApi.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
+import { waitFor } from '../support/waitFor.ts';
 
 const run = promisify(execFile);
 const CATEGORIES = ['tools', 'garden tools', 'tools'];
@@ -162,6 +165,32 @@ test('a storage that is away is answered with 503, and one that breaks off cuts 
   expect((await zip()).status).toBe(503);
   store.behave(() => ({ kind: 'truncate' }));
   await expect(zip().then((answer) => answer.arrayBuffer())).rejects.toThrow();
+});
+
+test('a client that goes away before the first piece leaves no file open', async () => {
+  const asked = Promise.withResolvers<void>();
+  const gone = Promise.withResolvers<void>();
+  const opened: Readable[] = [];
+  class LateDisk extends DiskStorage {
+    override async read(path: string) {
+      asked.resolve();
+      await gone.promise;
+      const stream = await super.read(path);
+      if (stream) opened.push(stream);
+      return stream;
+    }
+  }
+  const server = await icons.serve(new LateDisk(icons.root));
+  const { batch_id } = await finishedBatch('somebody', [500_000]);
+  const leaving = new AbortController();
+  const zip = zipAs(server.adminKey, batch_id, { signal: leaving.signal }, server.url);
+  await asked.promise;
+  leaving.abort();
+  await expect(zip).rejects.toThrow();
+  // What the server answers now, it answers after it was told that the client is gone.
+  await (await fetch(`${server.url}/healthz`)).text();
+  gone.resolve();
+  await waitFor('the file is closed', async () => opened[0]?.destroyed || undefined, 3_000);
 });
 
 test('an archive of 200 MB takes little memory', async () => {

@@ -5,6 +5,8 @@ import { ServiceUnavailableError } from '../../runtime/outage.ts';
 /** Gets the events of one batch. */
 export interface BatchWatcher {
   readonly batch_id: string;
+  /** Who watches, not whose the batch is. */
+  readonly watched_by: string;
   /** Events with a greater number are given, in order, each once. */
   readonly after_seq: number;
   /** @returns whether it takes more now; else it says so by `resume` */
@@ -29,6 +31,8 @@ export interface BatchFeedOptions {
   ) => Promise<readonly { readonly batch_id: string; readonly owner: string }[]>;
   /** Watchers of one process, of batches and of owners together. */
   readonly mostWatchers: number;
+  /** The same of one caller, who may have many connections. */
+  readonly mostWatchersOfCaller: number;
   /** A signal may be lost: so often everything is looked at without one. */
   readonly recheckMilliseconds: number;
   readonly logger: Logger;
@@ -58,6 +62,7 @@ export class BatchFeed {
   readonly #stale = new Set<string>();
   readonly #closing = new Set<() => void>();
   readonly #timer: NodeJS.Timeout;
+  readonly #countByCaller = new Map<string, number>();
   #count = 0;
   #reading = false;
   #looking = false;
@@ -70,12 +75,13 @@ export class BatchFeed {
 
   /** @throws ServiceUnavailableError when there are too many watchers, or the process ends */
   watch(watcher: BatchWatcher): BatchWatch {
-    this.#admit();
+    this.#admit(watcher.watched_by);
     const watch: Watch = { watcher, seq: watcher.after_seq, isFull: false, isStopped: false };
-    const release = this.#add(this.#watches, watcher.batch_id, watch);
+    const release = this.#add(this.#watches, watcher.batch_id, watch, watcher.watched_by);
     this.#changed(watcher.batch_id);
     return {
       resume: () => {
+        if (!watch.isFull) return;
         watch.isFull = false;
         this.#changed(watcher.batch_id);
       },
@@ -91,8 +97,8 @@ export class BatchFeed {
    * @throws ServiceUnavailableError as `watch`
    */
   watchOwner(owner: string, listener: OwnerListener): () => void {
-    this.#admit();
-    return this.#add(this.#owners, owner, listener);
+    this.#admit(owner);
+    return this.#add(this.#owners, owner, listener, owner);
   }
 
   /** A batch is said to have events up to a number. */
@@ -130,23 +136,32 @@ export class BatchFeed {
     this.#stale.clear();
   }
 
-  #admit(): void {
-    if (!this.#closed && this.#count < this.#options.mostWatchers) return;
+  #admit(caller: string): void {
+    const { mostWatchers, mostWatchersOfCaller } = this.#options;
+    const ofCaller = this.#countByCaller.get(caller) ?? 0;
+    if (!this.#closed && this.#count < mostWatchers && ofCaller < mostWatchersOfCaller) return;
     throw new ServiceUnavailableError(
       'This server shows as many batches as it can; try again in a moment',
       RETRY_AFTER_SECONDS,
     );
   }
 
-  #add<Entry>(all: Map<string, Set<Entry>>, key: string, entry: Entry): () => void {
+  #add<Entry>(all: Map<string, Set<Entry>>, key: string, entry: Entry, caller: string): () => void {
     const entries = all.get(key) ?? new Set();
     all.set(key, entries.add(entry));
-    this.#count += 1;
+    this.#countMore(caller, 1);
     return () => {
       if (!entries.delete(entry)) return;
-      this.#count -= 1;
+      this.#countMore(caller, -1);
       if (entries.size === 0) all.delete(key);
     };
+  }
+
+  #countMore(caller: string, change: 1 | -1): void {
+    this.#count += change;
+    const ofCaller = (this.#countByCaller.get(caller) ?? 0) + change;
+    if (ofCaller === 0) this.#countByCaller.delete(caller);
+    else this.#countByCaller.set(caller, ofCaller);
   }
 
   #changed(batchId: string): void {

@@ -19,6 +19,6 @@ export const JOIN_REFUSALS = {
 /** Messages of one client that wait for their turn. A client that sends more is cut off. */
 export const MOST_WAITING_MESSAGES = 100;
 /** A credential may expire or be revoked while its connection stands. */
-export const RECHECK_CREDENTIAL_MILLISECONDS = 60_000;
+export const RECHECK_CREDENTIAL_MILLISECONDS = 15_000;
 /** Nobody has to send much. */
 export const LONGEST_MESSAGE_BYTES = 16_384;

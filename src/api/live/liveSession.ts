@@ -1,6 +1,6 @@
 import type { IconBatch } from '../../domain/icons/batch.ts';
 import { completedEvent, failedEvent, progressEvent } from '../../domain/icons/batchEvents.ts';
-import type { BatchEventContent, BatchProgress } from '../../domain/icons/events.ts';
+import type { BatchEvent, BatchEventContent } from '../../domain/icons/events.ts';
 import { isOutage } from '../../runtime/outage.ts';
 import type { BatchFeed, BatchWatch } from './batchFeed.ts';
 
@@ -25,10 +25,13 @@ export interface LiveSessionOptions {
 export type Joining = 'joined' | 'refused' | 'too-many' | 'unavailable';
 
 interface Followed {
-  /** Nothing until the feed has admitted it. */
+  readonly created_at: number;
+  /** Nothing while nothing is to come. */
   watch: BatchWatch | undefined;
-  /** The last one that was sent, for who joins what is followed already. */
-  progress: BatchProgress | undefined;
+  /** Number of the last event that was sent, or is part of the state that was. */
+  seq: number;
+  /** The state for who has joined. It waits for the events that are part of it, so that nothing goes back. */
+  due: { readonly seq: number; readonly state: readonly BatchEventContent[] } | undefined;
   hasEnded: boolean;
 }
 
@@ -43,7 +46,8 @@ export class LiveSession {
   readonly #options: LiveSessionOptions;
   readonly #followed = new Map<string, Followed>();
   readonly #left = new Set<string>();
-  readonly #began = Date.now();
+  /** What was created after it was never followed before, and is told from its first event. */
+  #toldUntil = Date.now() - 1;
   #caller: LiveCaller | undefined;
   #stopOwner: (() => void) | undefined;
   #closed = false;
@@ -63,31 +67,45 @@ export class LiveSession {
     this.#stopOwner?.();
     this.#stopOwner = this.#options.feed.watchOwner(caller.owner, (batchId) => void this.#followOwn(batchId));
     const active = await this.#options.listActive(caller.owner);
-    for (const batch of active.slice(0, ACTIVE_AT_START)) this.#followUnlessKnown(batch);
+    for (const batch of active.slice(0, ACTIVE_AT_START)) {
+      if (!this.#followed.has(batch.batch_id) && this.#mayJoin(batch)) this.#follow(batch, 'own');
+    }
   }
 
+  /** From now on the connection is nobody's, and sees nothing. */
+  forget(): void {
+    this.#caller = undefined;
+    this.#stopOwner?.();
+    this.#stopOwner = undefined;
+    for (const { watch } of this.#followed.values()) watch?.stop();
+    this.#followed.clear();
+  }
+
+  /** Who joins, again too, is told the current state. */
   async join(batchId: string): Promise<Joining> {
-    this.#left.delete(batchId);
+    // Nobody makes the store work without a credential.
+    if (!this.#caller) return 'refused';
     const known = this.#followed.get(batchId);
-    if (known) {
-      if (known.progress) {
-        this.#options.send({ type: 'batch_progress', data: known.progress }, Date.now());
-      }
-      return 'joined';
-    }
+    // So the state that is read is not older than what was sent.
+    known?.watch?.stop();
     try {
       const batch = await this.#options.findBatch(batchId);
-      if (!batch || !this.#mayJoin(batch)) return 'refused';
-      return this.#followUnlessKnown(batch) ? 'joined' : 'too-many';
+      if (!batch || !this.#mayJoin(batch)) {
+        this.#unfollow(batchId);
+        return 'refused';
+      }
+      this.#left.delete(batchId);
+      return this.#follow(batch, 'joined') ? 'joined' : 'too-many';
     } catch (error) {
+      // It goes on with the next signal, or the next look at all batches.
+      if (known) known.watch = undefined;
       if (isOutage(error)) return 'unavailable';
       throw error;
     }
   }
 
   leave(batchId: string): void {
-    this.#followed.get(batchId)?.watch?.stop();
-    this.#followed.delete(batchId);
+    this.#unfollow(batchId);
     this.#left.add(batchId);
     // Only of use while the batch runs; the oldest have ended.
     for (const oldest of this.#left) {
@@ -103,9 +121,7 @@ export class LiveSession {
 
   close(): void {
     this.#closed = true;
-    this.#stopOwner?.();
-    for (const { watch } of this.#followed.values()) watch?.stop();
-    this.#followed.clear();
+    this.forget();
   }
 
   #mayJoin({ owner }: IconBatch): boolean {
@@ -114,50 +130,104 @@ export class LiveSession {
 
   /** What cannot be looked up now is told again with the next signal, or the next look at all batches. */
   async #followOwn(batchId: string): Promise<void> {
-    if (this.#closed || this.#followed.has(batchId) || this.#left.has(batchId)) return;
+    if (this.#followed.get(batchId)?.watch || this.#left.has(batchId)) return;
     try {
       const batch = await this.#options.findBatch(batchId);
-      if (batch && !this.#left.has(batchId)) this.#followUnlessKnown(batch);
+      if (!batch || !this.#mayJoin(batch) || this.#left.has(batchId)) return;
+      const known = this.#followed.get(batchId);
+      if (!known) this.#follow(batch, 'own');
+      else if (!known.watch && known.seq < batch.event_seq) this.#watch(batchId, known);
     } catch (error) {
       if (!isOutage(error)) this.#options.onError(error);
     }
   }
 
-  /** @returns false when the connection follows too many already */
-  #followUnlessKnown(batch: IconBatch): boolean {
-    if (this.#closed || this.#followed.has(batch.batch_id)) return true;
-    if (!this.#makeRoom()) return false;
-    const followed: Followed = { watch: undefined, progress: undefined, hasEnded: false };
-    // Its watcher was there before it, and misses nothing though the first signal may come late.
-    const fromStart = batch.round === 1 && batch.created_at >= this.#began;
-    followed.watch = this.#options.feed.watch({
-      batch_id: batch.batch_id,
-      after_seq: fromStart ? 0 : batch.event_seq,
-      take: (event) => this.#send(followed, event, event.at),
-    });
-    this.#followed.set(batch.batch_id, followed);
+  /**
+   * @returns false when the connection follows too many already
+   * @throws ServiceUnavailableError when the process shows as much as it can
+   */
+  #follow(batch: IconBatch, why: 'own' | 'joined'): boolean {
+    if (this.#closed) return true;
+    const known = this.#followed.get(batch.batch_id);
+    if (!known && !this.#makeRoom()) return false;
+    const followed = known ?? this.#newFollowed(batch, why);
+    if (why === 'joined') followed.due = dueOf(batch);
     // The feed gives nothing before this turn is over, so the state comes first.
-    if (!fromStart) for (const event of stateOf(batch)) this.#send(followed, event, Date.now());
+    if (isActive(batch) || followed.seq < batch.event_seq) this.#watch(batch.batch_id, followed);
+    else followed.hasEnded = true;
+    this.#followed.set(batch.batch_id, followed);
+    this.#sendDue(followed);
     return true;
   }
 
-  #send(followed: Followed, event: BatchEventContent, at: number): boolean {
-    if (event.type === 'batch_progress') followed.progress = event.data;
+  #newFollowed(batch: IconBatch, why: 'own' | 'joined'): Followed {
+    const { created_at, round, event_seq } = batch;
+    // Its watcher was there before it, and misses nothing though the first signal may come late.
+    const isNew = round === 1 && created_at > this.#toldUntil && (why === 'own' || isActive(batch));
+    const told = isNew ? { seq: 0, due: undefined } : { seq: event_seq, due: dueOf(batch) };
+    return { ...told, created_at, watch: undefined, hasEnded: false };
+  }
+
+  #watch(batchId: string, followed: Followed): void {
+    followed.watch?.stop();
+    followed.watch = this.#options.feed.watch({
+      batch_id: batchId,
+      watched_by: this.#caller?.owner ?? '',
+      after_seq: followed.seq,
+      take: (event) => this.#take(followed, event),
+    });
+  }
+
+  #take(followed: Followed, event: BatchEvent): boolean {
+    followed.seq = event.seq;
     followed.hasEnded = endsBatch(event) || (followed.hasEnded && event.type === 'job_output');
-    return this.#options.send(event, at);
+    const takesMore = this.#options.send(event, event.at);
+    if (event.type === 'job_completed' || event.type === 'job_failed') this.#rest(event.batch_id, followed);
+    return this.#sendDue(followed) && takesMore;
+  }
+
+  /** What has ended needs no watch, and takes up none: when its failed images are retried, its owner hears of it. */
+  #rest(batchId: string, followed: Followed): void {
+    followed.watch?.stop();
+    followed.watch = undefined;
+    // The retry may have been told already, while there still was a watch.
+    void this.#followOwn(batchId);
+  }
+
+  /** @returns whether the connection takes more now */
+  #sendDue(followed: Followed): boolean {
+    if (!followed.due || followed.seq < followed.due.seq) return true;
+    const { state } = followed.due;
+    followed.due = undefined;
+    return state.map((event) => this.#options.send(event, Date.now())).every(Boolean);
+  }
+
+  #unfollow(batchId: string): void {
+    const followed = this.#followed.get(batchId);
+    if (!followed) return;
+    followed.watch?.stop();
+    this.#followed.delete(batchId);
+    this.#toldUntil = Math.max(this.#toldUntil, followed.created_at);
   }
 
   /** What has ended makes room for what comes; it is the oldest first. */
   #makeRoom(): boolean {
     if (this.#followed.size < MOST_FOLLOWED) return true;
-    for (const [batchId, { watch, hasEnded }] of this.#followed) {
+    for (const [batchId, { hasEnded }] of this.#followed) {
       if (!hasEnded) continue;
-      watch?.stop();
-      this.#followed.delete(batchId);
+      this.#unfollow(batchId);
       return true;
     }
     return false;
   }
+}
+
+function dueOf(batch: IconBatch): Followed['due'] {
+  return { seq: batch.event_seq, state: stateOf(batch) };
+}
+
+function isActive({ status }: IconBatch): boolean {
+  return status === 'pending' || status === 'running';
 }
 
 /** What a late joiner is told of a batch: how it stands, and how it ended. */

@@ -2,19 +2,24 @@ import type { Server as HttpServer } from 'node:http';
 import { Server, type Socket } from 'socket.io';
 import { z } from 'zod';
 import type { Logger } from '../../runtime/logger.ts';
+import { isFromForeignPage } from '../configuredOrigins.ts';
+import type { AnonymousConnections } from './anonymousConnections.ts';
 import type { LiveCallers } from './liveCallers.ts';
 import { bearerOf } from './liveCallers.ts';
+import { LiveIdentity } from './liveIdentity.ts';
 import {
   BatchMessage,
   JOIN_REFUSALS,
   LONGEST_MESSAGE_BYTES,
   RECHECK_CREDENTIAL_MILLISECONDS,
 } from './liveMessages.ts';
+import { SOCKET_IO_PATH } from './livePaths.ts';
 import { LiveSession, type LiveSessionOptions } from './liveSession.ts';
 import { MessageTurns } from './messageTurns.ts';
 
 export interface LiveOptions extends Omit<LiveSessionOptions, 'send' | 'onError'> {
   readonly callers: LiveCallers;
+  readonly anonymous: AnonymousConnections;
   /** Origins of pages that may connect from a browser. */
   readonly origins: readonly string[];
   readonly mostConnections: number;
@@ -35,11 +40,18 @@ const HandshakeAuth = z.object({ token: z.string().max(LONGEST_MESSAGE_BYTES).op
  */
 export function attachSocketIo(server: HttpServer, options: LiveOptions): () => void {
   const io = new Server({
+    path: SOCKET_IO_PATH,
+    // What is none of its own is the raw WebSocket's.
+    destroyUpgrade: false,
     serveClient: false,
     cors: { origin: [...options.origins] },
     maxHttpBufferSize: LONGEST_MESSAGE_BYTES,
     connectTimeout: 10_000,
-    allowRequest: (_, answer) => answer(null, io.engine.clientsCount < options.mostConnections),
+    allowRequest: (request, answer) =>
+      answer(
+        null,
+        io.engine.clientsCount < options.mostConnections && !isFromForeignPage(request, options.origins),
+      ),
   });
   io.on('connection', (socket) => serve(socket, options));
   io.attach(server);
@@ -50,42 +62,47 @@ export function attachSocketIo(server: HttpServer, options: LiveOptions): () => 
   };
 }
 
-function serve(socket: Socket, { callers, logger, ...options }: LiveOptions): void {
-  const cutOff = () => socket.disconnect(true);
+function serve(socket: Socket, { callers, anonymous, logger, ...options }: LiveOptions): void {
+  const cutOff = () => {
+    turns.close();
+    socket.disconnect(true);
+  };
   const fail = (error: unknown) => {
     logger.warn({ err: error }, 'A live connection was ended');
     cutOff();
   };
+  const turns = new MessageTurns(cutOff, fail);
   let waitingPackets = 0;
+  function send(type: string, data: object): boolean {
+    waitingPackets += 1;
+    socket.emit(type, data);
+    const isFull = waitingPackets >= MOST_WAITING_PACKETS;
+    if (isFull) turns.hold();
+    return !isFull;
+  }
   const session = new LiveSession({
     ...options,
     onError: fail,
-    send({ type, data }) {
-      waitingPackets += 1;
-      socket.emit(type, data);
-      return waitingPackets < MOST_WAITING_PACKETS;
-    },
+    send: ({ type, data }) => send(type, data),
   });
-  const turns = new MessageTurns(cutOff, fail);
+  const identity = new LiveIdentity(session, callers, anonymous, socket.request);
   const credential = credentialOf(socket);
+  async function identify(): Promise<void> {
+    if (!(await identity.check(credential))) cutOff();
+  }
 
-  turns.take(async () => {
-    const caller = await callers.find(credential);
-    if (caller) await session.identify(caller);
-  });
-  const recheck = setInterval(() => {
-    turns.take(async () => {
-      if (credential !== undefined && !(await callers.find(credential))) cutOff();
-    });
-  }, RECHECK_CREDENTIAL_MILLISECONDS).unref();
+  turns.take(identify);
+  const recheck = setInterval(() => turns.take(identify), RECHECK_CREDENTIAL_MILLISECONDS).unref();
   socket.conn.on('drain', () => {
     const wasFull = waitingPackets >= MOST_WAITING_PACKETS;
     waitingPackets = 0;
+    turns.release();
     if (wasFull) session.resume();
   });
   socket.once('disconnect', () => {
     clearInterval(recheck);
-    session.close();
+    turns.close();
+    identity.close();
   });
 
   const join = (message: unknown, isAcknowledged: boolean) => {
@@ -93,9 +110,9 @@ function serve(socket: Socket, { callers, logger, ...options }: LiveOptions): vo
       const batchId = BatchMessage.safeParse(message).data;
       const joining = batchId === undefined ? 'refused' : await session.join(batchId);
       if (joining !== 'joined') {
-        socket.emit('join_refused', { batch_id: batchId ?? null, message: JOIN_REFUSALS[joining] });
+        send('join_refused', { batch_id: batchId ?? null, message: JOIN_REFUSALS[joining] });
       } else if (isAcknowledged) {
-        socket.emit('subscribed', { batch_id: batchId, room: batchId });
+        send('subscribed', { batch_id: batchId, room: batchId });
       }
     });
   };

@@ -1,3 +1,5 @@
+import { isFromForeignPage } from '../configuredOrigins.ts';
+import { ForbiddenError } from '../errors.ts';
 import type { Route } from '../route.ts';
 import { batchRoute } from './icons/batch.ts';
 import { batchesRoute } from './icons/batches.ts';
@@ -21,7 +23,7 @@ import { unknownAddressRoutes } from './icons/unknownAddress.ts';
 
 /** Icons: the contract's endpoints, and what stands beside them. */
 export function iconsRoutes(dependencies: IconsRouteDependencies): readonly Route[] {
-  return [
+  const routes: readonly Route[] = [
     generateRoute(dependencies),
     imageStatusRoute(dependencies),
     batchRoute(dependencies),
@@ -41,4 +43,23 @@ export function iconsRoutes(dependencies: IconsRouteDependencies): readonly Rout
     healthRoute(dependencies),
     ...unknownAddressRoutes(),
   ];
+  return dependencies.environment.ICONS_OPEN_MODE
+    ? withoutForeignPages(routes, dependencies.environment.CORS_ORIGINS)
+    : routes;
+}
+
+/** Without a credential a browser sends some writes of any page, without a preflight; they would spend the budget. */
+function withoutForeignPages(routes: readonly Route[], origins: readonly string[]): readonly Route[] {
+  return routes.map((route) => {
+    if (route.method === 'get') return route;
+    return {
+      ...route,
+      handle(request, response) {
+        if (isFromForeignPage(request, origins)) {
+          throw new ForbiddenError('Only pages of this server and of CORS_ORIGINS may do this');
+        }
+        return route.handle(request, response);
+      },
+    };
+  });
 }

@@ -7,13 +7,14 @@ import { EventStream } from '../../eventStream.ts';
 import { endsBatch, stateOf } from '../../live/liveSession.ts';
 import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
+import { iconCallerOf } from './iconCaller.ts';
 import { newRoute } from './iconsRoute.ts';
 import { BatchPath, requireBatch } from './requireBatch.ts';
 
 type StreamDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'feed'>;
 
 const HEARTBEAT_MILLISECONDS = 15_000;
-/** Then the reader connects again by itself, and its credential is looked at again. */
+/** Then the reader connects again by itself. */
 const LONGEST_STREAM_MILLISECONDS = 15 * 60_000;
 const EVENT_NUMBER = /^\d{1,15}$/;
 
@@ -60,6 +61,7 @@ async function openStream(
   // Given before the headers are sent, so that a refusal is still an answer.
   const watch = dependencies.feed.watch({
     batch_id: batch.batch_id,
+    watched_by: iconCallerOf(request).owner,
     after_seq: lastSeen ?? batch.event_seq,
     take: (event) => {
       const takesMore = stream.write(textOf(event, event.seq));
@@ -69,9 +71,13 @@ async function openStream(
     },
   });
   const timer = setTimeout(() => stream.end(), LONGEST_STREAM_MILLISECONDS).unref();
+  const recheck = setInterval(() => {
+    void endUnlessAllowed(request, stream);
+  }, HEARTBEAT_MILLISECONDS).unref();
   const stopWatchingEnd = dependencies.feed.onClose(() => stream.end());
   response.once('close', () => {
     clearTimeout(timer);
+    clearInterval(recheck);
     stopWatchingEnd();
     watch.stop();
   });
@@ -81,6 +87,15 @@ async function openStream(
   }
   // Nothing but headers is wanted of a HEAD; Node drops what is written behind them.
   if (request.method === 'HEAD' || (lastSeen === undefined && hasEnded(batch))) stream.end();
+}
+
+/** When a store is away the stream ends too, and the reader comes back. */
+async function endUnlessAllowed({ context }: Request, stream: EventStream): Promise<void> {
+  try {
+    await context.checkAgain?.();
+  } catch {
+    stream.end();
+  }
 }
 
 /** An id that this batch cannot have given is as good as none: the reader gets the current state. */

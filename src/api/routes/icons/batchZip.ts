@@ -89,7 +89,12 @@ async function sendZip(
     await pieces.return();
     response.end();
   } else {
-    await sendStream(goOn(first, pieces), response);
+    try {
+      await sendStream(goOn(first, pieces), response);
+    } finally {
+      // Whoever has not begun to go on does not close what comes behind.
+      await pieces.return();
+    }
   }
 }
 

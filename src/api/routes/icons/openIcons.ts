@@ -20,6 +20,8 @@ const RECHECK_MILLISECONDS = 2_000;
 const RECHECK_BATCHES_MILLISECONDS = 5_000;
 /** Of one process. */
 const MOST_WATCHERS = 10_000;
+/** In open mode there is only one caller. */
+const MOST_WATCHERS_OF_CALLER = 500;
 
 export interface OpenIcons {
   readonly dependencies: IconsRouteDependencies;
@@ -55,6 +57,7 @@ export function openIcons(
     readLastSeqs: (batchIds) => readLastSeqs(mongo, batchIds),
     readActive: (owners) => readActiveBatches(mongo, owners),
     mostWatchers: MOST_WATCHERS,
+    mostWatchersOfCaller: environment.ICONS_OPEN_MODE ? MOST_WATCHERS : MOST_WATCHERS_OF_CALLER,
     recheckMilliseconds: RECHECK_BATCHES_MILLISECONDS,
     logger,
   });

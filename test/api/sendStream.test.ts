@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import { get } from 'node:http';
+import { Readable } from 'node:stream';
+import { expect, onTestFinished, test } from 'vitest';
+import { sendStream } from '../../src/api/sendStream.ts';
+import { startApiServer } from './apiServer.ts';
+
+type Source = Parameters<typeof sendStream>[0];
+
+/** Sends a source that is opened when its client has gone already; gives what became of the sending. */
+async function sendToNobody(source: Source): Promise<'sent' | 'failed'> {
+  const asked = Promise.withResolvers<void>();
+  const sending = Promise.withResolvers<'sent' | 'failed'>();
+  const server = await startApiServer({
+    routes: [
+      {
+        method: 'get',
+        path: '/stream',
+        access: 'open',
+        errors: 'problem',
+        async handle(_request, response) {
+          asked.resolve();
+          await once(response, 'close');
+          response.writeHead(200);
+          const sent = sendStream(source, response);
+          sending.resolve(
+            sent.then(
+              () => 'sent',
+              () => 'failed',
+            ),
+          );
+          await sent;
+        },
+      },
+    ],
+  });
+  onTestFinished(() => server.close());
+  const request = get(`${server.url}/stream`).on('error', () => undefined);
+  await asked.promise;
+  request.destroy();
+  return sending.promise;
+}
+
+test('a client that is gone before the source is opened leaves no open source, and is no failure', async () => {
+  const source = new Readable({ read: () => undefined });
+  expect(await sendToNobody(source)).toBe('sent');
+  expect(source.destroyed).toBe(true);
+});
+
+test('the same for pieces that were begun before', async () => {
+  let isClosed = false;
+  async function* pieces() {
+    try {
+      yield Buffer.from('one');
+      yield Buffer.from('two');
+    } finally {
+      isClosed = true;
+    }
+  }
+  const source = pieces();
+  await source.next();
+  expect(await sendToNobody(source)).toBe('sent');
+  expect(isClosed).toBe(true);
+});
