@@ -27,6 +27,10 @@ const generationSchema = new Schema(
     holder: String,
     lease_until: Date,
     lease_milliseconds: { type: Number, required: true },
+    /** Until then the run that makes it is alive, for sure. */
+    alive_until: Date,
+    /** The image whose run made it. */
+    made_by: String,
     /** Calls whose outcome is unknown since the last final result. */
     unknown_in_a_row: { type: Number, required: true },
     failed_at: Date,
@@ -107,6 +111,8 @@ export interface GenerationDocument {
   holder: string | null;
   lease_until: Date | null;
   lease_milliseconds: number;
+  alive_until?: Date | null;
+  made_by?: string | null;
   unknown_in_a_row: number;
   failed_at: Date | null;
   failed_reason: string | null;

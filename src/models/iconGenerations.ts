@@ -11,13 +11,21 @@ import {
 } from './iconGenerationDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
+/** An icon that is there, for everybody who asks. */
+export interface MadeIcon {
+  readonly file: IconFile;
+  readonly generation_milliseconds: number | null;
+  /** The image whose call brought it; nothing when that was not kept. */
+  readonly made_by: string | null;
+}
+
 /** What a run that wants the icon of a content has to do. */
 export type Claim =
   /** Make it. `unknown_in_a_row` calls for it, since its last final result, have an outcome that nobody knows. */
   | { readonly kind: 'leader'; readonly unknown_in_a_row: number }
   /** Take it. */
-  | { readonly kind: 'ready'; readonly file: IconFile; readonly generation_milliseconds: number | null }
-  /** Another image's run makes it: look again later. */
+  | ({ readonly kind: 'ready' } & MadeIcon)
+  /** Another run makes it, of another image or of this one: look again later. */
   | { readonly kind: 'busy' }
   /** It failed for good after this image had asked for it. */
   | { readonly kind: 'failed'; readonly reason: string };
@@ -38,8 +46,8 @@ export interface RecordedFile {
 
 /**
  * Looks for the icon of a content, or takes the right to make it: one image has it at a time over the fleet. It goes to
- * another image when the lease has run out, and to a rerun of the same image at once; calls that are pending then were
- * lost by the run before and are marked as unknown.
+ * another image when the lease has run out, and to a rerun of the same image once no call of the run before is alive; calls that
+ * are pending then were lost by that run and are marked as unknown.
  *
  * @param leaseMilliseconds - longer than one call takes with what follows it; begins anew with the call
  */
@@ -61,6 +69,23 @@ export async function claimGeneration(
     await takeLease(connection, key, { image, leaseMilliseconds, unknown }, session);
     return { kind: 'leader', unknown_in_a_row: unknown };
   });
+}
+
+/** The icon, when the call of this very image has brought it. */
+export async function findMadeBy(
+  connection: Connection,
+  key: string,
+  imageId: string,
+): Promise<MadeIcon | undefined> {
+  return madeIcon(await generations(connection).findOne({ _id: key, made_by: imageId }));
+}
+
+/** The run that calls for the image is alive. Changes nothing when the right is another's by now. */
+export async function keepAlive(connection: Connection, key: string, imageId: string): Promise<void> {
+  await generations(connection).updateOne(
+    { _id: key, holder: imageId },
+    { $set: { alive_until: new Date(Date.now() + ALIVE_MILLISECONDS) } },
+  );
 }
 
 /** Gives the right back, so that the next one who asks has it. Changes nothing when it is another's by now. */
@@ -93,14 +118,22 @@ export async function failGeneration(
  * listed too, but does not take its place.
  */
 export async function recordFile(connection: Connection, recorded: RecordedFile): Promise<void> {
-  const { key, call_id: callId, tokens, file, metadata, generation_milliseconds } = recorded;
+  const {
+    key,
+    image_id: imageId,
+    call_id: callId,
+    tokens,
+    file,
+    metadata,
+    generation_milliseconds,
+  } = recorded;
   await inTransaction(connection, async (session) => {
     if (callId !== undefined) await deliverCall(connection, callId, tokens, session);
     const found = await generations(connection).findOne({ _id: key }, { session });
     if (!found?.ready) {
       await generations(connection).replaceOne(
         { _id: key },
-        readyDocument(fromFile(file), generation_milliseconds),
+        readyDocument(fromFile(file), generation_milliseconds, imageId),
         { upsert: true, session },
       );
     }
@@ -122,9 +155,9 @@ export async function forgetFile(connection: Connection, key: string, path: stri
 }
 
 /**
- * Lets a call begin: the lease has to be the image's, and begins anew.
+ * Lets a call begin: the lease has to be the image's, without a call that is alive, and begins anew.
  *
- * @returns false when it has run out or is another's
+ * @returns false when it has run out or is another's, or another run of the image has begun a call
  */
 export async function renewLease(
   connection: Connection,
@@ -134,16 +167,27 @@ export async function renewLease(
 ): Promise<boolean> {
   const now = Date.now();
   const found = await generations(connection).findOne({ _id: key, holder: imageId }, { session });
-  if (!found?.lease_until || found.lease_until.getTime() <= now) return false;
+  if (!found?.lease_until || found.lease_until.getTime() <= now || isAlive(found, now)) return false;
   await generations(connection).updateOne(
     { _id: key, holder: imageId },
-    { $set: { lease_until: new Date(now + found.lease_milliseconds), updated_at: new Date(now) } },
+    {
+      $set: {
+        lease_until: new Date(now + found.lease_milliseconds),
+        alive_until: new Date(now + ALIVE_MILLISECONDS),
+        updated_at: new Date(now),
+      },
+    },
     { session },
   );
   return true;
 }
 
-const NO_LEASE = { holder: null, lease_until: null } as const;
+/**
+ * A run whose call is under way says so every few seconds. It is not its job's lock that tells: that one is lost with a
+ * connection to Redis, while the call goes on.
+ */
+const ALIVE_MILLISECONDS = 10_000;
+const NO_LEASE = { holder: null, lease_until: null, alive_until: null } as const;
 
 /** @returns nothing when the image may make the icon itself */
 function claimOn(
@@ -151,12 +195,23 @@ function claimOn(
   image: Pick<IconImage, 'image_id' | 'asked_at'>,
 ): Claim | undefined {
   if (!generation) return undefined;
-  const { file, generation_milliseconds, holder, lease_until: leaseUntil } = generation;
-  if (file) return { kind: 'ready', file: toFile(file), generation_milliseconds };
-  const { failed_at: failedAt, failed_reason: reason } = generation;
+  const made = madeIcon(generation);
+  if (made) return { kind: 'ready', ...made };
+  const { failed_at: failedAt, failed_reason: reason, holder, lease_until: leaseUntil } = generation;
   if (failedAt && reason !== null && failedAt.getTime() >= image.asked_at) return { kind: 'failed', reason };
-  const held = holder !== null && leaseUntil !== null && leaseUntil.getTime() > Date.now();
-  return held && holder !== image.image_id ? { kind: 'busy' } : undefined;
+  const now = Date.now();
+  const held = holder !== null && leaseUntil !== null && leaseUntil.getTime() > now;
+  return held && (holder !== image.image_id || isAlive(generation, now)) ? { kind: 'busy' } : undefined;
+}
+
+function madeIcon(generation: GenerationDocument | null): MadeIcon | undefined {
+  if (!generation?.file) return undefined;
+  const { file, generation_milliseconds, made_by } = generation;
+  return { file: toFile(file), generation_milliseconds, made_by: made_by ?? null };
+}
+
+function isAlive({ alive_until: aliveUntil }: GenerationDocument, now: number): boolean {
+  return (aliveUntil?.getTime() ?? 0) > now;
 }
 
 async function takeLease(
@@ -177,6 +232,7 @@ async function takeLease(
         holder: lease.image.image_id,
         lease_until: new Date(now + lease.leaseMilliseconds),
         lease_milliseconds: lease.leaseMilliseconds,
+        alive_until: null,
         unknown_in_a_row: lease.unknown,
         updated_at: new Date(now),
       },
@@ -195,11 +251,13 @@ async function takeLease(
 function readyDocument(
   file: NonNullable<GenerationDocument['file']>,
   generation_milliseconds: number | null,
+  made_by: string,
 ): Omit<GenerationDocument, '_id'> {
   return {
     ready: true,
     file,
     generation_milliseconds,
+    made_by,
     ...NO_LEASE,
     lease_milliseconds: 0,
     unknown_in_a_row: 0,

@@ -8,6 +8,7 @@ import { calls, generations } from '../../src/models/iconGenerationDocuments.ts'
 import {
   claimGeneration,
   failGeneration,
+  findMadeBy,
   forgetFile,
   recordFile,
   releaseGeneration,
@@ -15,7 +16,7 @@ import {
 import { beginCall, createImage, findImage } from '../../src/models/iconImages.ts';
 import { removeOld } from '../../src/models/iconSweeps.ts';
 import { createTestSystem, type TestSystem } from '../support/testSystem.ts';
-import { claimed, LEASE_MILLISECONDS, newFile, newImage } from './iconFixtures.ts';
+import { claimed, killed, LEASE_MILLISECONDS, newFile, newImage } from './iconFixtures.ts';
 
 let system: TestSystem;
 beforeAll(async () => {
@@ -85,9 +86,12 @@ test('what is made is there for everybody, listed, and its call is delivered', a
   await recordFile(connection, made);
   await recordFile(connection, made);
 
-  const ready = { kind: 'ready', file: made.file, generation_milliseconds: 2_100 };
+  const icon = { file: made.file, generation_milliseconds: 2_100, made_by: image.image_id };
+  const ready = { kind: 'ready', ...icon };
   expect(await claimed(connection, image)).toEqual(ready);
   expect(await claimed(connection, await wantedImage(image))).toEqual(ready);
+  expect(await findMadeBy(connection, image.content_key, image.image_id)).toEqual(icon);
+  expect(await findMadeBy(connection, image.content_key, 'another')).toBeUndefined();
   expect(await findFile(connection, made.file.path)).toEqual({
     ...made.file,
     id: image.content_key.slice(0, 8),
@@ -141,13 +145,17 @@ test('a call makes the lease begin anew', async () => {
   expect((lease?.lease_until?.getTime() ?? 0) - soon.getTime()).toBeGreaterThan(LEASE_MILLISECONDS / 2);
 });
 
-test('a rerun of the same image goes on at once; what it had begun is unknown', async () => {
+test('a rerun of the same image goes on once the run before is dead; what that had begun is unknown', async () => {
   const { connection } = system;
   const image = await wantedImage();
   await claimed(connection, image);
   const first = await begunCall(image);
+  expect(await claimed(connection, image)).toEqual({ kind: 'busy' });
+  expect(await outcomeOf(first)).toBe('pending');
+  await killed(connection, image);
   expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1 });
   const second = await begunCall(image);
+  await killed(connection, image);
   expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 2 });
   expect([await outcomeOf(first), await outcomeOf(second)]).toEqual(['unknown', 'unknown']);
   expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 2 });
@@ -161,9 +169,11 @@ test('an outcome is written down once; unknown ones are counted until there is a
   const unknown = await begunCall(image);
   await Promise.all([1, 2, 3].map(() => endCall(connection, unknown, 'unknown', 'no answer in 60 s')));
   await endCall(connection, unknown, 'delivered');
+  await killed(connection, image);
   expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1 });
   const refused = await begunCall(image);
   await endCall(connection, refused, 'refused', '429');
+  await killed(connection, image);
   expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1 });
   expect(await countCalls(connection)).toEqual({
     ...before,
@@ -239,6 +249,7 @@ test('calls that nobody runs again are given up once they are old', async () => 
   await calls(connection).updateOne({ _id: callId }, { $set: { begun_at: new Date(Date.now() - 120_000) } });
   expect(await giveUpLostCalls(connection, Date.now() - 60_000, 100)).toBe(1);
   expect(await outcomeOf(callId)).toBe('unknown');
+  await killed(connection, image);
   expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1 });
 });
 

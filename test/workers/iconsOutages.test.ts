@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { categoryTitle } from '../../src/domain/icons/categories.ts';
 import { calls } from '../../src/models/iconGenerationDocuments.ts';
+import { prefixOf } from '../../src/producers/queues.ts';
+import { iconsQueue } from '../../src/queues/icons.ts';
 import { type MongoLink as Link, openMongoLink as openLink } from '../support/mongoLink.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { type IconsUnderTest, openIcons } from './iconsUnderTest.ts';
@@ -67,4 +69,17 @@ test('a refusal that comes while Redis is away is written down', async () => {
   });
   const imageId = await icons.ask('thunder');
   await waitFor('the outcome', async () => ((await outcomesOf(imageId))[0] === 'refused' ? true : undefined));
+});
+
+test('a call goes on when the lock of its job is lost, and its icon is not paid a second time', {
+  timeout: 40_000,
+}, async () => {
+  stop = icons.start();
+  const imageId = await askSlowly('flood', 7_000);
+  const lock = `${prefixOf(icons.system.prefix, iconsQueue)}:icons:${imageId}:lock`;
+  expect(await icons.system.redis.del(lock)).toBe(1);
+  await line('"outcome":"lock-lost"', 0);
+  expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(await outcomesOf(imageId)).toEqual(['delivered']);
+  expect(icons.paid('flood')).toBe(1);
 });

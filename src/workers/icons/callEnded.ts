@@ -8,6 +8,7 @@ import type { Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { bookUsage } from './bookUsage.ts';
 import { again, conclude, giveUp, type IconWork } from './iconWork.ts';
+import { survivingLostLock } from './liveCall.ts';
 import { pauseIcons } from './pauseIcons.ts';
 import { storeIcon } from './storeIcon.ts';
 import { writeDown } from './writeDown.ts';
@@ -94,7 +95,7 @@ async function received(
 ): Promise<Outcome> {
   const verified = await verifyImage(bytes, ICON_LIMITS);
   if (verified.kind === 'invalid') return paidForNothing(work, image, call, verified.message, run);
-  const file = await storeIcon(work, image, verified.png, run);
+  const file = await storeIcon(work, image, verified.png, survivingLostLock(run));
   const { category, style, color_scheme } = image;
   const recorded = {
     key: image.content_key,
@@ -161,7 +162,7 @@ async function later(
   reason: string,
   run: Run,
 ): Promise<Outcome> {
-  // Another run of the image has begun, most likely, and the lease is its own.
+  // Another run of the image may have begun, and the lease would be its own.
   run.signal.throwIfAborted();
   await putOff(work.connection, image.image_id, attempt);
   await releaseGeneration(work.connection, image.content_key, image.image_id);

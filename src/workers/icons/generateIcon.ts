@@ -1,13 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { IconImage } from '../../domain/icons/icon.ts';
 import { findBatch } from '../../models/iconBatches.ts';
-import { claimGeneration, forgetFile, releaseGeneration } from '../../models/iconGenerations.ts';
+import {
+  claimGeneration,
+  findMadeBy,
+  forgetFile,
+  type MadeIcon,
+  releaseGeneration,
+} from '../../models/iconGenerations.ts';
 import { beginCall, findImage } from '../../models/iconImages.ts';
+import { imageJobId } from '../../producers/icons/iconJobs.ts';
 import type { iconsQueue } from '../../queues/icons.ts';
 import type { Handlers, Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { callEnded, MOST_PAID } from './callEnded.ts';
 import { again, conclude, giveUp, type IconWork, startNext } from './iconWork.ts';
+import { keepingAlive, survivingLostLock } from './liveCall.ts';
 import { requireStorage } from './storeIcon.ts';
 
 const PAID_TWICE =
@@ -24,6 +32,8 @@ export function createGenerateIcon(work: IconWork): Handlers<typeof iconsQueue>[
     if (!image) return done;
     // Ended by a run before, or with its batch. If that run was killed before it started the next one, the round does.
     if (image.status !== 'pending' && image.status !== 'running') return done;
+    // Of a round before, and late: the image has another job by now.
+    if (run.jobId !== imageJobId(image)) return done;
     const outcome = (await isCancelled(work, image))
       ? await stop(work, image, run)
       : await bringForward(work, image, run);
@@ -38,9 +48,20 @@ async function isCancelled({ connection }: IconWork, { batch_id }: IconImage): P
   return (await findBatch(connection, batch_id))?.status === 'cancelled';
 }
 
+/** Makes no call. An icon that came before, by a call that had begun before the cancellation, is delivered. */
 async function stop(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
-  await releaseGeneration(work.connection, image.content_key, image.image_id);
+  const { connection } = work;
+  const made = await findMadeBy(connection, image.content_key, image.image_id);
+  if (made) return deliver(work, image, made, run);
+  await releaseGeneration(connection, image.content_key, image.image_id);
   await conclude(work, image, { status: 'cancelled', error: 'Cancelled' }, run);
+  return done;
+}
+
+async function deliver(work: IconWork, image: IconImage, made: MadeIcon, run: Run): Promise<Outcome> {
+  const { file, generation_milliseconds, made_by } = made;
+  const cached = made_by !== image.image_id;
+  await conclude(work, image, { status: 'succeeded', file, cached, generation_milliseconds }, run);
   return done;
 }
 
@@ -53,20 +74,9 @@ async function bringForward(work: IconWork, image: IconImage, run: Run): Promise
         await forgetFile(connection, image.content_key, claim.file.path);
         return again(0, 'its file is gone');
       }
-      await conclude(
-        work,
-        image,
-        {
-          status: 'succeeded',
-          file: claim.file,
-          cached: true,
-          generation_milliseconds: claim.generation_milliseconds,
-        },
-        run,
-      );
-      return done;
+      return deliver(work, image, claim, run);
     case 'busy':
-      return again(times.busy, 'another image makes the same icon');
+      return again(times.busy, 'another run makes the same icon');
     case 'failed':
       await conclude(work, image, { status: 'failed', error: claim.reason }, run);
       return done;
@@ -110,15 +120,18 @@ async function make(work: IconWork, image: IconImage, unknownBefore: number, run
     await releaseGeneration(connection, image.content_key, image.image_id);
     return done;
   }
-  const begunAt = performance.now();
-  const outcome = await provider.generate({ prompt: image.prompt, subject: image }, run.signal);
-  const call = {
-    call_id,
-    reservation,
-    attempts: image.attempts + 1,
-    unknown_before: unknownBefore,
-    begun_at: begunAt,
-    milliseconds: Math.round(performance.now() - begunAt),
-  };
-  return callEnded(work, image, call, outcome, run);
+  return keepingAlive(work, image, async () => {
+    const begunAt = performance.now();
+    const { signal } = survivingLostLock(run);
+    const outcome = await provider.generate({ prompt: image.prompt, subject: image }, signal);
+    const call = {
+      call_id,
+      reservation,
+      attempts: image.attempts + 1,
+      unknown_before: unknownBefore,
+      begun_at: begunAt,
+      milliseconds: Math.round(performance.now() - begunAt),
+    };
+    return callEnded(work, image, call, outcome, run);
+  });
 }

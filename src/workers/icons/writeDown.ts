@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isOutage } from '../../runtime/outage.ts';
 import type { Run } from '../handlers.ts';
+import { survivingLostLock } from './liveCall.ts';
 
 const FIRST_WAIT_MILLISECONDS = 100;
 const LONGEST_WAIT_MILLISECONDS = 1_000;
@@ -13,11 +14,8 @@ const LONGEST_WAIT_MILLISECONDS = 1_000;
  * @param until - of `performance.now()`; no try begins afterwards, but one is always made
  * @throws what the last try has thrown
  */
-export async function writeDown(
-  write: () => Promise<void>,
-  until: number,
-  { signal, logger }: Pick<Run, 'signal' | 'logger'>,
-): Promise<void> {
+export async function writeDown(write: () => Promise<void>, until: number, run: Run): Promise<void> {
+  const { signal, logger } = survivingLostLock(run);
   for (let pause = FIRST_WAIT_MILLISECONDS; ; pause = Math.min(2 * pause, LONGEST_WAIT_MILLISECONDS)) {
     try {
       return await write();
