@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IconImage } from '../../domain/icons/icon.ts';
 import { findBatch } from '../../models/iconBatches.ts';
+import { endCall } from '../../models/iconCalls.ts';
 import {
   claimGeneration,
   findMadeBy,
@@ -20,6 +21,11 @@ import { requireStorage } from './storeIcon.ts';
 
 const PAID_TWICE =
   'It is not known what became of two calls for this icon; there is no third one, because both may have been paid';
+
+/** Calls begin at most a second after the answer to a cancellation; what took longer to begin looks once more. */
+const LONGEST_BEGINNING_MILLISECONDS = 500;
+/** How often an image looks for a worker that has its model. */
+const OTHER_MODEL_MILLISECONDS = 2_000;
 
 /**
  * Brings one image forward: from the cache, or by a call of the provider that nobody else makes at the same time. The state
@@ -94,9 +100,23 @@ async function bringForward(work: IconWork, image: IconImage, run: Run): Promise
   }
 }
 
+/**
+ * A worker with another provider or model would draw something else under the image's name. One that has it may be running;
+ * if not, the image ends with its batch's timeout.
+ */
+async function leaveToOthers(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
+  run.logger.error(
+    { image_id: image.image_id, wanted: image.model, here: work.provider.settings.model },
+    'An icon is wanted of a model that this worker does not have (OPENAI_API_KEY, OPENAI_MODEL)',
+  );
+  await releaseGeneration(work.connection, image.content_key, image.image_id);
+  return again(OTHER_MODEL_MILLISECONDS, 'this worker has another model');
+}
+
 /** This run alone may make the icon now. */
 async function make(work: IconWork, image: IconImage, unknownBefore: number, run: Run): Promise<Outcome> {
   const { connection, provider, lane } = work;
+  if (image.model !== provider.settings.model) return leaveToOthers(work, image, run);
   await requireStorage(work, image);
   const reserved = provider.paid
     ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
@@ -108,6 +128,7 @@ async function make(work: IconWork, image: IconImage, unknownBefore: number, run
   }
   const reservation = reserved?.id;
   const call_id = provider.paid ? randomUUID() : undefined;
+  const askedAt = performance.now();
   const begun = await beginCall(
     connection,
     image,
@@ -119,6 +140,11 @@ async function make(work: IconWork, image: IconImage, unknownBefore: number, run
     if (begun === 'cancelled') return stop(work, image, run);
     await releaseGeneration(connection, image.content_key, image.image_id);
     return done;
+  }
+  if (performance.now() - askedAt > LONGEST_BEGINNING_MILLISECONDS && (await isCancelled(work, image))) {
+    if (call_id !== undefined) await endCall(connection, call_id, 'refused', 'Cancelled before the call');
+    if (reservation !== undefined) await lane.giveBack(reservation);
+    return stop(work, image, run);
   }
   return keepingAlive(work, image, async () => {
     const begunAt = performance.now();
