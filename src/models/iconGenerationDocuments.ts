@@ -33,8 +33,14 @@ const generationSchema = new Schema(
     made_by: String,
     /** Calls whose outcome is unknown since the last final result. */
     unknown_in_a_row: { type: Number, required: true },
+    /** Calls of the current run of calls, that is since the last final result, or a minute in which nobody tried. */
+    attempts: Number,
+    /** No call begins before, because the last one failed. */
+    not_before: Date,
     failed_at: Date,
     failed_reason: String,
+    /** Calls that were made until it failed. */
+    failed_attempts: Number,
     updated_at: { type: Date, required: true },
   },
   { collection: 'icon_generations', versionKey: false, strict: 'throw' },
@@ -114,8 +120,11 @@ export interface GenerationDocument {
   alive_until?: Date | null;
   made_by?: string | null;
   unknown_in_a_row: number;
+  attempts?: number;
+  not_before?: Date | null;
   failed_at: Date | null;
   failed_reason: string | null;
+  failed_attempts?: number;
   updated_at: Date;
 }
 

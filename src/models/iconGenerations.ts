@@ -21,14 +21,22 @@ export interface MadeIcon {
 
 /** What a run that wants the icon of a content has to do. */
 export type Claim =
-  /** Make it. `unknown_in_a_row` calls for it, since its last final result, have an outcome that nobody knows. */
-  | { readonly kind: 'leader'; readonly unknown_in_a_row: number }
+  /** Make it. */
+  | {
+      readonly kind: 'leader';
+      /** Calls for it, since its last final result, whose outcome nobody knows. */
+      readonly unknown_in_a_row: number;
+      /** Calls for it in the current run of calls, whichever image they were made for. */
+      readonly attempts: number;
+    }
   /** Take it. */
   | ({ readonly kind: 'ready' } & MadeIcon)
   /** Another run makes it, of another image or of this one: look again later. */
   | { readonly kind: 'busy' }
-  /** It failed for good after this image had asked for it. */
-  | { readonly kind: 'failed'; readonly reason: string };
+  /** The last call for it failed: look again after that time. */
+  | { readonly kind: 'later'; readonly milliseconds: number }
+  /** It failed for good, after so many calls, after this image had asked for it. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly attempts: number };
 
 /** A stored file, and what it came from. */
 export interface RecordedFile {
@@ -66,8 +74,9 @@ export async function claimGeneration(
     if (other) return other;
     const lost = await giveUpCallsOf(connection, key, session);
     const unknown = (found?.unknown_in_a_row ?? 0) + lost;
-    await takeLease(connection, key, { image, leaseMilliseconds, unknown }, session);
-    return { kind: 'leader', unknown_in_a_row: unknown };
+    const attempts = found && !isAnotherRun(found, image) ? (found.attempts ?? 0) : 0;
+    await takeLease(connection, key, { image, leaseMilliseconds, unknown, attempts }, session);
+    return { kind: 'leader', unknown_in_a_row: unknown, attempts };
   });
 }
 
@@ -97,19 +106,53 @@ export async function releaseGeneration(connection: Connection, key: string, ima
 }
 
 /**
+ * Gives the right back after a call. Changes nothing when it is another's by now.
+ *
+ * @param attempt - `counted` when the call failed: no other one begins for `milliseconds`, for whichever image. `given-back`
+ *   when it counts for nothing, as when a limit refused it
+ */
+export async function postponeGeneration(
+  connection: Connection,
+  key: string,
+  imageId: string,
+  { attempt, milliseconds }: { readonly attempt: 'counted' | 'given-back'; readonly milliseconds: number },
+): Promise<void> {
+  const now = Date.now();
+  const released = { ...NO_LEASE, updated_at: new Date(now) };
+  await generations(connection).updateOne(
+    { _id: key, holder: imageId },
+    attempt === 'counted'
+      ? { $set: { ...released, not_before: new Date(now + milliseconds) } }
+      : { $set: released, $inc: { attempts: -1 } },
+  );
+}
+
+/**
  * It failed for good, for all who have asked until now. Comes before the image's own end, so that a retry asks later. Changes
  * nothing when the right is another's by now.
+ *
+ * @param attempts - calls that were made until then
  */
 export async function failGeneration(
   connection: Connection,
   key: string,
   imageId: string,
   reason: string,
+  attempts: number,
 ): Promise<void> {
   const now = new Date();
   await generations(connection).updateOne(
     { _id: key, holder: imageId },
-    { $set: { ...NO_LEASE, unknown_in_a_row: 0, failed_at: now, failed_reason: reason, updated_at: now } },
+    {
+      $set: {
+        ...NO_LEASE,
+        ...NO_CALLS,
+        failed_at: now,
+        failed_reason: reason,
+        failed_attempts: attempts,
+        updated_at: now,
+      },
+    },
   );
 }
 
@@ -174,6 +217,8 @@ export async function renewLease(
       $set: {
         lease_until: new Date(now + found.lease_milliseconds),
         alive_until: new Date(now + ALIVE_MILLISECONDS),
+        attempts: (found.attempts ?? 0) + 1,
+        not_before: null,
         updated_at: new Date(now),
       },
     },
@@ -188,6 +233,9 @@ export async function renewLease(
  */
 const ALIVE_MILLISECONDS = 10_000;
 const NO_LEASE = { holder: null, lease_until: null, alive_until: null } as const;
+const NO_CALLS = { unknown_in_a_row: 0, attempts: 0, not_before: null } as const;
+/** Whoever asks so long after the last try begins a new run of calls. */
+const RUN_OVER_MILLISECONDS = 60_000;
 
 /** @returns nothing when the image may make the icon itself */
 function claimOn(
@@ -198,10 +246,20 @@ function claimOn(
   const made = madeIcon(generation);
   if (made) return { kind: 'ready', ...made };
   const { failed_at: failedAt, failed_reason: reason, holder, lease_until: leaseUntil } = generation;
-  if (failedAt && reason !== null && failedAt.getTime() >= image.asked_at) return { kind: 'failed', reason };
   const now = Date.now();
+  const failed = failedAt?.getTime();
+  // One that lies ahead is of a process whose clock is: who asks meanwhile would fail without a call.
+  if (failed !== undefined && reason !== null && failed >= image.asked_at && failed <= now) {
+    return { kind: 'failed', reason, attempts: generation.failed_attempts ?? 0 };
+  }
   const held = holder !== null && leaseUntil !== null && leaseUntil.getTime() > now;
-  return held && (holder !== image.image_id || isAlive(generation, now)) ? { kind: 'busy' } : undefined;
+  if (held && (holder !== image.image_id || isAlive(generation, now))) return { kind: 'busy' };
+  const milliseconds = (generation.not_before?.getTime() ?? 0) - now;
+  return milliseconds > 0 ? { kind: 'later', milliseconds } : undefined;
+}
+
+function isAnotherRun({ updated_at }: GenerationDocument, image: Pick<IconImage, 'asked_at'>): boolean {
+  return image.asked_at > updated_at.getTime() + RUN_OVER_MILLISECONDS;
 }
 
 function madeIcon(generation: GenerationDocument | null): MadeIcon | undefined {
@@ -221,6 +279,7 @@ async function takeLease(
     readonly image: Pick<IconImage, 'image_id'>;
     readonly leaseMilliseconds: number;
     readonly unknown: number;
+    readonly attempts: number;
   },
   session: ClientSession,
 ): Promise<void> {
@@ -234,6 +293,7 @@ async function takeLease(
         lease_milliseconds: lease.leaseMilliseconds,
         alive_until: null,
         unknown_in_a_row: lease.unknown,
+        attempts: lease.attempts,
         updated_at: new Date(now),
       },
       $setOnInsert: {
@@ -242,6 +302,7 @@ async function takeLease(
         generation_milliseconds: null,
         failed_at: null,
         failed_reason: null,
+        not_before: null,
       },
     },
     { upsert: true, session },
@@ -260,7 +321,7 @@ function readyDocument(
     made_by,
     ...NO_LEASE,
     lease_milliseconds: 0,
-    unknown_in_a_row: 0,
+    ...NO_CALLS,
     failed_at: null,
     failed_reason: null,
     updated_at: new Date(),

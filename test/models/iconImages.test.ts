@@ -132,7 +132,7 @@ test('a call may begin when the image is open and the lease is its own; it is co
   expect(await beginCall(connection, image, call)).toBe('lost');
   expect(await batchNow(connection, batch_id)).toMatchObject({ status: 'pending', started_at: null });
 
-  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 0 });
+  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 0, attempts: 0 });
   expect(await beginCall(connection, image, call)).toBe('begun');
   expect(await findImage(connection, image.image_id)).toMatchObject({ status: 'running', attempts: 1 });
   const batch = await batchNow(connection, batch_id);

@@ -82,6 +82,22 @@ describe('one icon', () => {
     });
   });
 
+  test('asked for by many is tried three times together, and all are told so', async () => {
+    icons.openai.behave(({ prompt }) =>
+      prompt.includes('Crowded') ? { kind: 'fail', status: 500 } : undefined,
+    );
+    const before = icons.openai.received.length;
+    const asked = await Promise.all(Array.from({ length: 20 }, () => icons.ask('crowded')));
+    for (const imageId of asked) {
+      expect(await icons.ended(imageId)).toMatchObject({
+        status: 'failed',
+        attempts: 3,
+        error: expect.stringMatching(/^Failed after 3 attempts: 500/),
+      });
+    }
+    expect(icons.openai.received.length - before).toBe(3);
+  });
+
   test('that meets the limits of the provider waits, and no attempt is burnt', async () => {
     const limited = { kind: 'rate-limit' } as const;
     answer('modest', limited, { ...limited, retryAfter: { milliseconds: 30 } }, limited, limited);
@@ -126,7 +142,9 @@ describe('one icon', () => {
     const bad = await icons.ask(ever);
     expect(await icons.ended(bad)).toMatchObject({
       status: 'failed',
-      error: expect.stringMatching(/second call for this icon that may have been paid/),
+      error: expect.stringMatching(
+        /^Failed after 2 attempts: .*second call for this icon that may have been paid/,
+      ),
     });
     expect(await callsOf(bad)).toEqual(['unknown', 'unknown']);
     expect([icons.paid(once), icons.paid(ever)]).toEqual([2, 2]);
@@ -184,7 +202,8 @@ describe('a killed worker', () => {
     expect(await callsOf(once)).toEqual(['delivered', 'unknown']);
     expect(await icons.ended(twice)).toMatchObject({
       status: 'failed',
-      error: expect.stringMatching(/^It is not known what became of two calls/),
+      attempts: 2,
+      error: expect.stringMatching(/^Failed after 2 attempts: it is not known what became of two calls/),
     });
     expect(await callsOf(twice)).toEqual(['unknown', 'unknown']);
     expect([icons.paid('killed once'), icons.paid('killed twice')]).toEqual([1, 0]);

@@ -1,13 +1,13 @@
 import type { IconImage } from '../../domain/icons/icon.ts';
 import { endCall } from '../../models/iconCalls.ts';
-import { recordFile, releaseGeneration } from '../../models/iconGenerations.ts';
+import { postponeGeneration, recordFile } from '../../models/iconGenerations.ts';
 import { putOff } from '../../models/iconImages.ts';
 import type { ImageOutcome } from '../../platforms/images/imageProvider.ts';
 import { ICON_LIMITS, verifyImage } from '../../platforms/images/verifyImage.ts';
 import type { Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { bookUsage } from './bookUsage.ts';
-import { again, conclude, giveUp, type IconWork } from './iconWork.ts';
+import { again, conclude, failedAfter, giveUp, type IconWork } from './iconWork.ts';
 import { survivingLostLock } from './liveCall.ts';
 import { pauseIcons } from './pauseIcons.ts';
 import { storeIcon } from './storeIcon.ts';
@@ -21,7 +21,7 @@ export interface EndedCall {
   /** Of the intent that was written down; a free provider has none. */
   readonly call_id: string | undefined;
   readonly reservation: string | undefined;
-  /** Calls for this image, this one included. */
+  /** Calls for this icon, this one included, whichever image they were made for. */
   readonly attempts: number;
   /** Earlier calls for the same icon that may have been paid for nothing. */
   readonly unknown_before: number;
@@ -75,7 +75,12 @@ export async function callEnded(
     case 'refused':
       await refused(work, call, outcome.message, run);
       await bookUsage(work, call, { tokens: 0 }, run);
-      return giveUp(work, image, `${outcome.code}: ${outcome.message}`, run);
+      return giveUp(
+        work,
+        image,
+        { error: `${outcome.code}: ${outcome.message}`, attempts: call.attempts },
+        run,
+      );
     case 'failed':
       await refused(work, call, outcome.message, run);
       await bookUsage(work, call, { tokens: 0 }, run);
@@ -135,8 +140,8 @@ async function paidForNothing(
     'a call was paid for nothing',
   );
   if (call.unknown_before + 1 >= MOST_PAID) {
-    const error = `${message}. It was the second call for this icon that may have been paid; there is no third one`;
-    return giveUp(work, image, error, run);
+    const reason = `${message}. It was the second call for this icon that may have been paid; there is no third one`;
+    return giveUp(work, image, failedAfter(call.attempts, reason), run);
   }
   return attemptFailed(work, image, call, message, run);
 }
@@ -148,8 +153,7 @@ async function attemptFailed(
   message: string,
   run: Run,
 ): Promise<Outcome> {
-  if (attempts >= work.maxAttempts)
-    return giveUp(work, image, `Failed after ${attempts} attempts: ${message}`, run);
+  if (attempts >= work.maxAttempts) return giveUp(work, image, failedAfter(attempts, message), run);
   const milliseconds = work.times.retry * 2 ** (attempts - 1);
   return later(work, image, { attempt: 'counted', milliseconds }, 'the call failed', run);
 }
@@ -158,15 +162,15 @@ async function attemptFailed(
 async function later(
   work: IconWork,
   image: IconImage,
-  { attempt, milliseconds }: { readonly attempt: 'counted' | 'given-back'; readonly milliseconds: number },
+  pause: { readonly attempt: 'counted' | 'given-back'; readonly milliseconds: number },
   reason: string,
   run: Run,
 ): Promise<Outcome> {
   // Another run of the image may have begun, and the lease would be its own.
   run.signal.throwIfAborted();
-  await putOff(work.connection, image.image_id, attempt);
-  await releaseGeneration(work.connection, image.content_key, image.image_id);
-  return again(milliseconds, reason);
+  await putOff(work.connection, image.image_id, pause.attempt);
+  await postponeGeneration(work.connection, image.content_key, image.image_id, pause);
+  return again(pause.milliseconds, reason);
 }
 
 /** Nothing was made and nothing charged. */

@@ -3,6 +3,7 @@ import type { IconImage } from '../../domain/icons/icon.ts';
 import { findBatch } from '../../models/iconBatches.ts';
 import { endCall } from '../../models/iconCalls.ts';
 import {
+  type Claim,
   claimGeneration,
   findMadeBy,
   forgetFile,
@@ -15,12 +16,12 @@ import type { iconsQueue } from '../../queues/icons.ts';
 import type { Handlers, Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { callEnded, MOST_PAID } from './callEnded.ts';
-import { again, conclude, giveUp, type IconWork, startNext } from './iconWork.ts';
+import { again, conclude, failedAfter, giveUp, type IconWork, startNext } from './iconWork.ts';
 import { keepingAlive, survivingLostLock } from './liveCall.ts';
 import { requireStorage } from './storeIcon.ts';
 
 const PAID_TWICE =
-  'It is not known what became of two calls for this icon; there is no third one, because both may have been paid';
+  'it is not known what became of two calls for this icon; there is no third one, because both may have been paid';
 
 /** Calls begin at most a second after the answer to a cancellation; what took longer to begin looks once more. */
 const LONGEST_BEGINNING_MILLISECONDS = 500;
@@ -83,20 +84,21 @@ async function bringForward(work: IconWork, image: IconImage, run: Run): Promise
       return deliver(work, image, claim, run);
     case 'busy':
       return again(times.busy, 'another run makes the same icon');
-    case 'failed':
-      await conclude(work, image, { status: 'failed', error: claim.reason }, run);
+    case 'later':
+      return again(claim.milliseconds, 'a call for the same icon failed');
+    case 'failed': {
+      const { reason: error, attempts } = claim;
+      await conclude(work, image, { status: 'failed', error, attempts }, run);
       return done;
+    }
     case 'leader':
-      if (claim.unknown_in_a_row >= MOST_PAID) return giveUp(work, image, PAID_TWICE, run);
-      if (image.attempts >= work.maxAttempts) {
-        return giveUp(
-          work,
-          image,
-          `Failed after ${image.attempts} attempts: the last one was not finished`,
-          run,
-        );
+      if (claim.unknown_in_a_row >= MOST_PAID) {
+        return giveUp(work, image, failedAfter(claim.attempts, PAID_TWICE), run);
       }
-      return make(work, image, claim.unknown_in_a_row, run);
+      if (claim.attempts >= work.maxAttempts) {
+        return giveUp(work, image, failedAfter(claim.attempts, 'the last one was not finished'), run);
+      }
+      return make(work, image, claim, run);
   }
 }
 
@@ -114,14 +116,19 @@ async function leaveToOthers(work: IconWork, image: IconImage, run: Run): Promis
 }
 
 /** This run alone may make the icon now. */
-async function make(work: IconWork, image: IconImage, unknownBefore: number, run: Run): Promise<Outcome> {
+async function make(
+  work: IconWork,
+  image: IconImage,
+  { unknown_in_a_row, attempts }: Extract<Claim, { kind: 'leader' }>,
+  run: Run,
+): Promise<Outcome> {
   const { connection, provider, lane } = work;
   if (image.model !== provider.settings.model) return leaveToOthers(work, image, run);
   await requireStorage(work, image);
   const reserved = provider.paid
     ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
     : undefined;
-  if (reserved?.kind === 'never') return giveUp(work, image, reserved.reason, run);
+  if (reserved?.kind === 'never') return giveUp(work, image, { error: reserved.reason, attempts }, run);
   if (reserved?.kind === 'wait') {
     await releaseGeneration(connection, image.content_key, image.image_id);
     return again(reserved.milliseconds, 'the limits of the provider');
@@ -153,8 +160,8 @@ async function make(work: IconWork, image: IconImage, unknownBefore: number, run
     const call = {
       call_id,
       reservation,
-      attempts: image.attempts + 1,
-      unknown_before: unknownBefore,
+      attempts: attempts + 1,
+      unknown_before: unknown_in_a_row,
       begun_at: begunAt,
       milliseconds: Math.round(performance.now() - begunAt),
     };
