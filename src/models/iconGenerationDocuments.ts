@@ -27,10 +27,20 @@ const generationSchema = new Schema(
     holder: String,
     lease_until: Date,
     lease_milliseconds: { type: Number, required: true },
+    /** Until then the run that makes it is alive, for sure. */
+    alive_until: Date,
+    /** The image whose run made it. */
+    made_by: String,
     /** Calls whose outcome is unknown since the last final result. */
     unknown_in_a_row: { type: Number, required: true },
+    /** Calls of the current run of calls, that is since the last final result, or a minute in which nobody tried. */
+    attempts: Number,
+    /** No call begins before, because the last one failed. */
+    not_before: Date,
     failed_at: Date,
     failed_reason: String,
+    /** Calls that were made until it failed. */
+    failed_attempts: Number,
     updated_at: { type: Date, required: true },
   },
   { collection: 'icon_generations', versionKey: false, strict: 'throw' },
@@ -107,9 +117,14 @@ export interface GenerationDocument {
   holder: string | null;
   lease_until: Date | null;
   lease_milliseconds: number;
+  alive_until?: Date | null;
+  made_by?: string | null;
   unknown_in_a_row: number;
+  attempts?: number;
+  not_before?: Date | null;
   failed_at: Date | null;
   failed_reason: string | null;
+  failed_attempts?: number;
   updated_at: Date;
 }
 

@@ -11,16 +11,32 @@ import {
 } from './iconGenerationDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
+/** An icon that is there, for everybody who asks. */
+export interface MadeIcon {
+  readonly file: IconFile;
+  readonly generation_milliseconds: number | null;
+  /** The image whose call brought it; nothing when that was not kept. */
+  readonly made_by: string | null;
+}
+
 /** What a run that wants the icon of a content has to do. */
 export type Claim =
-  /** Make it. `unknown_in_a_row` calls for it, since its last final result, have an outcome that nobody knows. */
-  | { readonly kind: 'leader'; readonly unknown_in_a_row: number }
+  /** Make it. */
+  | {
+      readonly kind: 'leader';
+      /** Calls for it, since its last final result, whose outcome nobody knows. */
+      readonly unknown_in_a_row: number;
+      /** Calls for it in the current run of calls, whichever image they were made for. */
+      readonly attempts: number;
+    }
   /** Take it. */
-  | { readonly kind: 'ready'; readonly file: IconFile; readonly generation_milliseconds: number | null }
-  /** Another image's run makes it: look again later. */
+  | ({ readonly kind: 'ready' } & MadeIcon)
+  /** Another run makes it, of another image or of this one: look again later. */
   | { readonly kind: 'busy' }
-  /** It failed for good after this image had asked for it. */
-  | { readonly kind: 'failed'; readonly reason: string };
+  /** The last call for it failed: look again after that time. */
+  | { readonly kind: 'later'; readonly milliseconds: number }
+  /** It failed for good, after so many calls, after this image had asked for it. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly attempts: number };
 
 /** A stored file, and what it came from. */
 export interface RecordedFile {
@@ -38,8 +54,8 @@ export interface RecordedFile {
 
 /**
  * Looks for the icon of a content, or takes the right to make it: one image has it at a time over the fleet. It goes to
- * another image when the lease has run out, and to a rerun of the same image at once; calls that are pending then were
- * lost by the run before and are marked as unknown.
+ * another image when the lease has run out, and to a rerun of the same image once no call of the run before is alive; calls that
+ * are pending then were lost by that run and are marked as unknown.
  *
  * @param leaseMilliseconds - longer than one call takes with what follows it; begins anew with the call
  */
@@ -58,9 +74,27 @@ export async function claimGeneration(
     if (other) return other;
     const lost = await giveUpCallsOf(connection, key, session);
     const unknown = (found?.unknown_in_a_row ?? 0) + lost;
-    await takeLease(connection, key, { image, leaseMilliseconds, unknown }, session);
-    return { kind: 'leader', unknown_in_a_row: unknown };
+    const attempts = found && !isAnotherRun(found, image) ? (found.attempts ?? 0) : 0;
+    await takeLease(connection, key, { image, leaseMilliseconds, unknown, attempts }, session);
+    return { kind: 'leader', unknown_in_a_row: unknown, attempts };
   });
+}
+
+/** The icon, when the call of this very image has brought it. */
+export async function findMadeBy(
+  connection: Connection,
+  key: string,
+  imageId: string,
+): Promise<MadeIcon | undefined> {
+  return madeIcon(await generations(connection).findOne({ _id: key, made_by: imageId }));
+}
+
+/** The run that calls for the image is alive. Changes nothing when the right is another's by now. */
+export async function keepAlive(connection: Connection, key: string, imageId: string): Promise<void> {
+  await generations(connection).updateOne(
+    { _id: key, holder: imageId },
+    { $set: { alive_until: new Date(Date.now() + ALIVE_MILLISECONDS) } },
+  );
 }
 
 /** Gives the right back, so that the next one who asks has it. Changes nothing when it is another's by now. */
@@ -72,19 +106,53 @@ export async function releaseGeneration(connection: Connection, key: string, ima
 }
 
 /**
+ * Gives the right back after a call. Changes nothing when it is another's by now.
+ *
+ * @param attempt - `counted` when the call failed: no other one begins for `milliseconds`, for whichever image. `given-back`
+ *   when it counts for nothing, as when a limit refused it
+ */
+export async function postponeGeneration(
+  connection: Connection,
+  key: string,
+  imageId: string,
+  { attempt, milliseconds }: { readonly attempt: 'counted' | 'given-back'; readonly milliseconds: number },
+): Promise<void> {
+  const now = Date.now();
+  const released = { ...NO_LEASE, updated_at: new Date(now) };
+  await generations(connection).updateOne(
+    { _id: key, holder: imageId },
+    attempt === 'counted'
+      ? { $set: { ...released, not_before: new Date(now + milliseconds) } }
+      : { $set: released, $inc: { attempts: -1 } },
+  );
+}
+
+/**
  * It failed for good, for all who have asked until now. Comes before the image's own end, so that a retry asks later. Changes
  * nothing when the right is another's by now.
+ *
+ * @param attempts - calls that were made until then
  */
 export async function failGeneration(
   connection: Connection,
   key: string,
   imageId: string,
   reason: string,
+  attempts: number,
 ): Promise<void> {
   const now = new Date();
   await generations(connection).updateOne(
     { _id: key, holder: imageId },
-    { $set: { ...NO_LEASE, unknown_in_a_row: 0, failed_at: now, failed_reason: reason, updated_at: now } },
+    {
+      $set: {
+        ...NO_LEASE,
+        ...NO_CALLS,
+        failed_at: now,
+        failed_reason: reason,
+        failed_attempts: attempts,
+        updated_at: now,
+      },
+    },
   );
 }
 
@@ -93,14 +161,22 @@ export async function failGeneration(
  * listed too, but does not take its place.
  */
 export async function recordFile(connection: Connection, recorded: RecordedFile): Promise<void> {
-  const { key, call_id: callId, tokens, file, metadata, generation_milliseconds } = recorded;
+  const {
+    key,
+    image_id: imageId,
+    call_id: callId,
+    tokens,
+    file,
+    metadata,
+    generation_milliseconds,
+  } = recorded;
   await inTransaction(connection, async (session) => {
     if (callId !== undefined) await deliverCall(connection, callId, tokens, session);
     const found = await generations(connection).findOne({ _id: key }, { session });
     if (!found?.ready) {
       await generations(connection).replaceOne(
         { _id: key },
-        readyDocument(fromFile(file), generation_milliseconds),
+        readyDocument(fromFile(file), generation_milliseconds, imageId),
         { upsert: true, session },
       );
     }
@@ -122,9 +198,9 @@ export async function forgetFile(connection: Connection, key: string, path: stri
 }
 
 /**
- * Lets a call begin: the lease has to be the image's, and begins anew.
+ * Lets a call begin: the lease has to be the image's, without a call that is alive, and begins anew.
  *
- * @returns false when it has run out or is another's
+ * @returns false when it has run out or is another's, or another run of the image has begun a call
  */
 export async function renewLease(
   connection: Connection,
@@ -134,16 +210,32 @@ export async function renewLease(
 ): Promise<boolean> {
   const now = Date.now();
   const found = await generations(connection).findOne({ _id: key, holder: imageId }, { session });
-  if (!found?.lease_until || found.lease_until.getTime() <= now) return false;
+  if (!found?.lease_until || found.lease_until.getTime() <= now || isAlive(found, now)) return false;
   await generations(connection).updateOne(
     { _id: key, holder: imageId },
-    { $set: { lease_until: new Date(now + found.lease_milliseconds), updated_at: new Date(now) } },
+    {
+      $set: {
+        lease_until: new Date(now + found.lease_milliseconds),
+        alive_until: new Date(now + ALIVE_MILLISECONDS),
+        attempts: (found.attempts ?? 0) + 1,
+        not_before: null,
+        updated_at: new Date(now),
+      },
+    },
     { session },
   );
   return true;
 }
 
-const NO_LEASE = { holder: null, lease_until: null } as const;
+/**
+ * A run whose call is under way says so every few seconds. It is not its job's lock that tells: that one is lost with a
+ * connection to Redis, while the call goes on.
+ */
+const ALIVE_MILLISECONDS = 10_000;
+const NO_LEASE = { holder: null, lease_until: null, alive_until: null } as const;
+const NO_CALLS = { unknown_in_a_row: 0, attempts: 0, not_before: null } as const;
+/** Whoever asks so long after the last try begins a new run of calls. */
+const RUN_OVER_MILLISECONDS = 60_000;
 
 /** @returns nothing when the image may make the icon itself */
 function claimOn(
@@ -151,12 +243,33 @@ function claimOn(
   image: Pick<IconImage, 'image_id' | 'asked_at'>,
 ): Claim | undefined {
   if (!generation) return undefined;
-  const { file, generation_milliseconds, holder, lease_until: leaseUntil } = generation;
-  if (file) return { kind: 'ready', file: toFile(file), generation_milliseconds };
-  const { failed_at: failedAt, failed_reason: reason } = generation;
-  if (failedAt && reason !== null && failedAt.getTime() >= image.asked_at) return { kind: 'failed', reason };
-  const held = holder !== null && leaseUntil !== null && leaseUntil.getTime() > Date.now();
-  return held && holder !== image.image_id ? { kind: 'busy' } : undefined;
+  const made = madeIcon(generation);
+  if (made) return { kind: 'ready', ...made };
+  const { failed_at: failedAt, failed_reason: reason, holder, lease_until: leaseUntil } = generation;
+  const now = Date.now();
+  const failed = failedAt?.getTime();
+  // One that lies ahead is of a process whose clock is: who asks meanwhile would fail without a call.
+  if (failed !== undefined && reason !== null && failed >= image.asked_at && failed <= now) {
+    return { kind: 'failed', reason, attempts: generation.failed_attempts ?? 0 };
+  }
+  const held = holder !== null && leaseUntil !== null && leaseUntil.getTime() > now;
+  if (held && (holder !== image.image_id || isAlive(generation, now))) return { kind: 'busy' };
+  const milliseconds = (generation.not_before?.getTime() ?? 0) - now;
+  return milliseconds > 0 ? { kind: 'later', milliseconds } : undefined;
+}
+
+function isAnotherRun({ updated_at }: GenerationDocument, image: Pick<IconImage, 'asked_at'>): boolean {
+  return image.asked_at > updated_at.getTime() + RUN_OVER_MILLISECONDS;
+}
+
+function madeIcon(generation: GenerationDocument | null): MadeIcon | undefined {
+  if (!generation?.file) return undefined;
+  const { file, generation_milliseconds, made_by } = generation;
+  return { file: toFile(file), generation_milliseconds, made_by: made_by ?? null };
+}
+
+function isAlive({ alive_until: aliveUntil }: GenerationDocument, now: number): boolean {
+  return (aliveUntil?.getTime() ?? 0) > now;
 }
 
 async function takeLease(
@@ -166,6 +279,7 @@ async function takeLease(
     readonly image: Pick<IconImage, 'image_id'>;
     readonly leaseMilliseconds: number;
     readonly unknown: number;
+    readonly attempts: number;
   },
   session: ClientSession,
 ): Promise<void> {
@@ -177,7 +291,9 @@ async function takeLease(
         holder: lease.image.image_id,
         lease_until: new Date(now + lease.leaseMilliseconds),
         lease_milliseconds: lease.leaseMilliseconds,
+        alive_until: null,
         unknown_in_a_row: lease.unknown,
+        attempts: lease.attempts,
         updated_at: new Date(now),
       },
       $setOnInsert: {
@@ -186,6 +302,7 @@ async function takeLease(
         generation_milliseconds: null,
         failed_at: null,
         failed_reason: null,
+        not_before: null,
       },
     },
     { upsert: true, session },
@@ -195,14 +312,16 @@ async function takeLease(
 function readyDocument(
   file: NonNullable<GenerationDocument['file']>,
   generation_milliseconds: number | null,
+  made_by: string,
 ): Omit<GenerationDocument, '_id'> {
   return {
     ready: true,
     file,
     generation_milliseconds,
+    made_by,
     ...NO_LEASE,
     lease_milliseconds: 0,
-    unknown_in_a_row: 0,
+    ...NO_CALLS,
     failed_at: null,
     failed_reason: null,
     updated_at: new Date(),

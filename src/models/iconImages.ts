@@ -32,7 +32,13 @@ export type Conclusion =
       readonly cached: boolean;
       readonly generation_milliseconds: number | null;
     }
-  | { readonly status: 'failed' | 'cancelled'; readonly error: string };
+  | {
+      readonly status: 'failed';
+      readonly error: string;
+      /** Calls that were made for its content, when it failed by them; also those for other images. */
+      readonly attempts?: number;
+    }
+  | { readonly status: 'cancelled'; readonly error: string };
 
 export interface Concluded {
   readonly image: IconImage;
@@ -239,7 +245,10 @@ async function countConclusion(
 function fieldsOf(conclusion: Conclusion) {
   const finished_at = new Date();
   if (conclusion.status !== 'succeeded') {
-    return { status: conclusion.status, error: conclusion.error, finished_at, budget_month: null };
+    const { status, error } = conclusion;
+    const attempts = status === 'failed' ? conclusion.attempts : undefined;
+    const counted = attempts === undefined ? {} : { attempts };
+    return { status, error, ...counted, finished_at, budget_month: null };
   }
   return {
     status: conclusion.status,

@@ -7,6 +7,7 @@ import type { IconFile, IconImage } from '../../src/domain/icons/icon.ts';
 import { createBatch, findBatch, type MonthlyBudget, type NewBatch } from '../../src/models/iconBatches.ts';
 import { batches, budgets, images } from '../../src/models/iconDocuments.ts';
 import { readEvents } from '../../src/models/iconEvents.ts';
+import { generations } from '../../src/models/iconGenerationDocuments.ts';
 import { claimGeneration } from '../../src/models/iconGenerations.ts';
 import { type Conclusion, findBatchImages, type NewImage } from '../../src/models/iconImages.ts';
 import { uniqueName } from '../support/testSystem.ts';
@@ -100,6 +101,11 @@ export function claimed(
   image: Pick<IconImage, 'image_id' | 'content_key' | 'asked_at'>,
 ) {
   return claimGeneration(connection, image.content_key, image, LEASE_MILLISECONDS);
+}
+
+/** As when the run that makes it was killed: it gives no sign of life any more. */
+export async function killed(connection: Connection, image: Pick<IconImage, 'content_key'>): Promise<void> {
+  await generations(connection).updateOne({ _id: image.content_key }, { $set: { alive_until: new Date(0) } });
 }
 
 export function newFile(folder = 'tools'): IconFile {

@@ -8,14 +8,16 @@ import { calls, generations } from '../../src/models/iconGenerationDocuments.ts'
 import {
   claimGeneration,
   failGeneration,
+  findMadeBy,
   forgetFile,
+  postponeGeneration,
   recordFile,
   releaseGeneration,
 } from '../../src/models/iconGenerations.ts';
 import { beginCall, createImage, findImage } from '../../src/models/iconImages.ts';
 import { removeOld } from '../../src/models/iconSweeps.ts';
 import { createTestSystem, type TestSystem } from '../support/testSystem.ts';
-import { claimed, LEASE_MILLISECONDS, newFile, newImage } from './iconFixtures.ts';
+import { claimed, killed, LEASE_MILLISECONDS, newFile, newImage } from './iconFixtures.ts';
 
 let system: TestSystem;
 beforeAll(async () => {
@@ -30,7 +32,7 @@ const METADATA = {
   category: 'Tools',
   model: 'gpt-image-2',
 } as const;
-const LEADER = { kind: 'leader', unknown_in_a_row: 0 };
+const LEADER = { kind: 'leader', unknown_in_a_row: 0, attempts: 0 };
 
 /** An image that is kept, of the content of another one where there is one. */
 async function wantedImage(like?: Pick<IconImage, 'content_key'>): Promise<IconImage> {
@@ -85,9 +87,12 @@ test('what is made is there for everybody, listed, and its call is delivered', a
   await recordFile(connection, made);
   await recordFile(connection, made);
 
-  const ready = { kind: 'ready', file: made.file, generation_milliseconds: 2_100 };
+  const icon = { file: made.file, generation_milliseconds: 2_100, made_by: image.image_id };
+  const ready = { kind: 'ready', ...icon };
   expect(await claimed(connection, image)).toEqual(ready);
   expect(await claimed(connection, await wantedImage(image))).toEqual(ready);
+  expect(await findMadeBy(connection, image.content_key, image.image_id)).toEqual(icon);
+  expect(await findMadeBy(connection, image.content_key, 'another')).toBeUndefined();
   expect(await findFile(connection, made.file.path)).toEqual({
     ...made.file,
     id: image.content_key.slice(0, 8),
@@ -124,7 +129,7 @@ test('a lease that has run out goes to one of those who wait, and the lost call 
   await expire(image);
   const claims = await Promise.all(others.map((other) => claimed(connection, other)));
   expect(claims.filter((claim) => claim.kind === 'leader')).toEqual([
-    { kind: 'leader', unknown_in_a_row: 1 },
+    { kind: 'leader', unknown_in_a_row: 1, attempts: 1 },
   ]);
   expect(await outcomeOf(callId)).toBe('unknown');
   expect(await beginCall(connection, image, { call_id: randomUUID(), model: 'm' })).toBe('lost');
@@ -141,16 +146,20 @@ test('a call makes the lease begin anew', async () => {
   expect((lease?.lease_until?.getTime() ?? 0) - soon.getTime()).toBeGreaterThan(LEASE_MILLISECONDS / 2);
 });
 
-test('a rerun of the same image goes on at once; what it had begun is unknown', async () => {
+test('a rerun of the same image goes on once the run before is dead; what that had begun is unknown', async () => {
   const { connection } = system;
   const image = await wantedImage();
   await claimed(connection, image);
   const first = await begunCall(image);
-  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1 });
+  expect(await claimed(connection, image)).toEqual({ kind: 'busy' });
+  expect(await outcomeOf(first)).toBe('pending');
+  await killed(connection, image);
+  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1, attempts: 1 });
   const second = await begunCall(image);
-  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 2 });
+  await killed(connection, image);
+  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 2, attempts: 2 });
   expect([await outcomeOf(first), await outcomeOf(second)]).toEqual(['unknown', 'unknown']);
-  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 2 });
+  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 2, attempts: 2 });
 });
 
 test('an outcome is written down once; unknown ones are counted until there is a final result', async () => {
@@ -161,10 +170,12 @@ test('an outcome is written down once; unknown ones are counted until there is a
   const unknown = await begunCall(image);
   await Promise.all([1, 2, 3].map(() => endCall(connection, unknown, 'unknown', 'no answer in 60 s')));
   await endCall(connection, unknown, 'delivered');
-  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1 });
+  await killed(connection, image);
+  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1, attempts: 1 });
   const refused = await begunCall(image);
   await endCall(connection, refused, 'refused', '429');
-  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1 });
+  await killed(connection, image);
+  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1, attempts: 2 });
   expect(await countCalls(connection)).toEqual({
     ...before,
     unknown: before.unknown + 1,
@@ -174,9 +185,46 @@ test('an outcome is written down once; unknown ones are counted until there is a
     call_id: unknown,
     detail: 'no answer in 60 s',
   });
-  await failGeneration(connection, image.content_key, image.image_id, 'twice unknown');
+  await failGeneration(connection, image.content_key, image.image_id, 'twice unknown', 3);
   const later = { ...(await wantedImage(image)), asked_at: Date.now() + 1_000 };
   expect(await claimed(connection, later)).toEqual(LEADER);
+});
+
+test('attempts are counted, and put off, for the content, whoever makes them; after a minute of rest anew', async () => {
+  const { connection } = system;
+  const image = await wantedImage();
+  const other = await wantedImage(image);
+  await claimed(connection, image);
+  await begunCall(image);
+  const pause = { attempt: 'counted', milliseconds: 60_000 } as const;
+  await postponeGeneration(connection, image.content_key, image.image_id, pause);
+  expect(await claimed(connection, other)).toMatchObject({
+    kind: 'later',
+    milliseconds: expect.closeTo(60_000, -4),
+  });
+  const change = (fields: object) =>
+    generations(connection).updateOne({ _id: image.content_key }, { $set: fields });
+  await change({ not_before: new Date(Date.now() - 1) });
+  expect(await claimed(connection, other)).toMatchObject({ kind: 'leader', attempts: 1 });
+
+  await begunCall(other);
+  const limited = { attempt: 'given-back', milliseconds: 60_000 } as const;
+  await postponeGeneration(connection, other.content_key, other.image_id, limited);
+  expect(await claimed(connection, image)).toMatchObject({ kind: 'leader', attempts: 1 });
+  await releaseGeneration(connection, image.content_key, image.image_id);
+  const later = { ...other, asked_at: Date.now() + 61_000 };
+  expect(await claimed(connection, later)).toMatchObject({ kind: 'leader', attempts: 0 });
+});
+
+test('a failure that lies ahead, of a clock that does, holds for nobody yet', async () => {
+  const { connection } = system;
+  const image = await wantedImage();
+  await claimed(connection, image);
+  await failGeneration(connection, image.content_key, image.image_id, 'refused', 1);
+  const ahead = { failed_at: new Date(Date.now() + 60_000) };
+  await generations(connection).updateOne({ _id: image.content_key }, { $set: ahead });
+  const next = { ...(await wantedImage(image)), asked_at: Date.now() + 1 };
+  expect(await claimed(connection, next)).toEqual(LEADER);
 });
 
 test('a final failure holds for all who had asked by then, not for those who ask later', async () => {
@@ -184,11 +232,19 @@ test('a final failure holds for all who had asked by then, not for those who ask
   const image = await wantedImage();
   const waiting = await wantedImage(image);
   await claimed(connection, image);
-  await failGeneration(connection, image.content_key, waiting.image_id, 'not its own');
+  await failGeneration(connection, image.content_key, waiting.image_id, 'not its own', 3);
   expect(await claimed(connection, waiting)).toEqual({ kind: 'busy' });
-  await failGeneration(connection, image.content_key, image.image_id, 'moderation_blocked');
-  expect(await claimed(connection, waiting)).toEqual({ kind: 'failed', reason: 'moderation_blocked' });
-  expect(await claimed(connection, image)).toEqual({ kind: 'failed', reason: 'moderation_blocked' });
+  await failGeneration(connection, image.content_key, image.image_id, 'moderation_blocked', 3);
+  expect(await claimed(connection, waiting)).toEqual({
+    kind: 'failed',
+    reason: 'moderation_blocked',
+    attempts: 3,
+  });
+  expect(await claimed(connection, image)).toEqual({
+    kind: 'failed',
+    reason: 'moderation_blocked',
+    attempts: 3,
+  });
   expect(await claimed(connection, { ...waiting, asked_at: Date.now() + 1_000 })).toEqual(LEADER);
 });
 
@@ -199,7 +255,7 @@ test('an image that comes after its lease was lost is used all the same; its cal
   await claimed(connection, late);
   const lateCall = await begunCall(late);
   await expire(late);
-  expect(await claimed(connection, next)).toEqual({ kind: 'leader', unknown_in_a_row: 1 });
+  expect(await claimed(connection, next)).toEqual({ kind: 'leader', unknown_in_a_row: 1, attempts: 1 });
   const nextCall = await begunCall(next);
   const [lateMade, nextMade] = [recorded(late, lateCall), recorded(next, nextCall)];
   await recordFile(connection, lateMade);
@@ -239,14 +295,15 @@ test('calls that nobody runs again are given up once they are old', async () => 
   await calls(connection).updateOne({ _id: callId }, { $set: { begun_at: new Date(Date.now() - 120_000) } });
   expect(await giveUpLostCalls(connection, Date.now() - 60_000, 100)).toBe(1);
   expect(await outcomeOf(callId)).toBe('unknown');
-  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1 });
+  await killed(connection, image);
+  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 1, attempts: 1 });
 });
 
 test('what is known of contents without an icon is removed when it is old, icons stay', async () => {
   const { connection } = system;
   const [failed, made] = [await wantedImage(), await wantedImage()];
   await claimed(connection, failed);
-  await failGeneration(connection, failed.content_key, failed.image_id, 'refused');
+  await failGeneration(connection, failed.content_key, failed.image_id, 'refused', 3);
   await claimed(connection, made);
   await recordFile(connection, recorded(made, undefined));
   const old = { updated_at: new Date(1_000) };

@@ -23,6 +23,7 @@ import {
   createdBatch,
   expectConsistent,
   FAILURE,
+  killed,
   newImage,
   success,
   usedOf,
@@ -131,7 +132,7 @@ test('a call may begin when the image is open and the lease is its own; it is co
   expect(await beginCall(connection, image, call)).toBe('lost');
   expect(await batchNow(connection, batch_id)).toMatchObject({ status: 'pending', started_at: null });
 
-  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 0 });
+  expect(await claimed(connection, image)).toEqual({ kind: 'leader', unknown_in_a_row: 0, attempts: 0 });
   expect(await beginCall(connection, image, call)).toBe('begun');
   expect(await findImage(connection, image.image_id)).toMatchObject({ status: 'running', attempts: 1 });
   const batch = await batchNow(connection, batch_id);
@@ -140,7 +141,9 @@ test('a call may begin when the image is open and the lease is its own; it is co
   const [written] = await listCalls(connection, 'pending', 10);
   expect(written).toMatchObject({ ...call, image_id: image.image_id, batch_id, owner, outcome: 'pending' });
 
-  // A run that comes back after a crash begins from `running`.
+  // A run that comes back after a crash begins from `running`, but never beside one that is alive.
+  expect(await beginCall(connection, image, undefined)).toBe('lost');
+  await killed(connection, image);
   expect(await beginCall(connection, image, undefined)).toBe('begun');
   expect(await findImage(connection, image.image_id)).toMatchObject({ attempts: 2 });
   await concludeImage(connection, image.image_id, FAILURE);
@@ -172,6 +175,7 @@ test('a run that is put off waits again; an attempt that counts for nothing is g
   await beginCall(connection, image, undefined);
   await putOff(connection, image.image_id);
   expect(await findImage(connection, image.image_id)).toMatchObject({ status: 'pending', attempts: 1 });
+  await killed(connection, image);
   await beginCall(connection, image, undefined);
   await putOff(connection, image.image_id, 'given-back');
   expect(await findImage(connection, image.image_id)).toMatchObject({ status: 'pending', attempts: 1 });
@@ -187,7 +191,10 @@ test('after a cancellation no call begins, however close they are', async () => 
     const { batch_id, images } = await createdBatch(connection, { concurrency: 6 });
     // Half of them run already, as after a crash: the cancellation does not touch those.
     for (const image of images) await claimed(connection, image);
-    for (const image of images.slice(0, 3)) await beginCall(connection, image, undefined);
+    for (const image of images.slice(0, 3)) {
+      await beginCall(connection, image, undefined);
+      await killed(connection, image);
+    }
     const order: string[] = [];
     await Promise.all([
       ...images.map(async (image) => {
@@ -213,6 +220,7 @@ test('a call that begins while a cancellation is not committed yet waits for it'
   const image = at(images, 0);
   await claimed(connection, image);
   await beginCall(connection, image, undefined);
+  await killed(connection, image);
   const session = await connection.startSession();
   try {
     session.startTransaction();

@@ -5,8 +5,14 @@ import { createServer, connect as dial, type Socket } from 'node:net';
 export interface MongoLink {
   /** For the process's MONGODB_URL. */
   readonly url: string;
-  /** From now on no answer comes back once a connection has sent a commit; the commit itself goes through. */
-  holdCommits(): void;
+  /**
+   * From now on no answer comes back once a connection has sent a commit; the commit itself goes through.
+   *
+   * @param spared - so many commits first go as usual
+   */
+  holdCommits(spared?: number): void;
+  /** Lets the answers go on that were held back. */
+  release(): void;
   /** Ends every connection and takes no new one. */
   cut(): void;
   mend(): void;
@@ -21,7 +27,9 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
   const target = new URL(mongoUrl);
   const open = new Set<Socket>();
   let holding = false;
+  let left = 0;
   let isCut = false;
+  const heldBack: (() => void)[] = [];
 
   const server = createServer((client) => {
     if (isCut) {
@@ -42,11 +50,12 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
       });
     }
     client.on('data', (bytes) => {
-      if (holding && bytes.includes(COMMIT)) held = true;
+      if (holding && bytes.includes(COMMIT) && left-- <= 0) held = true;
       mongo.write(bytes);
     });
     mongo.on('data', (bytes) => {
-      if (!held) client.write(bytes);
+      if (held && holding) heldBack.push(() => client.write(bytes));
+      else client.write(bytes);
     });
   });
   server.listen(0, '127.0.0.1');
@@ -60,8 +69,13 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
   return {
     // Otherwise the driver would ask the server for its own address and go there.
     url: `mongodb://127.0.0.1:${address.port}${target.pathname}?directConnection=true`,
-    holdCommits() {
+    holdCommits(spared = 0) {
       holding = true;
+      left = spared;
+    },
+    release() {
+      holding = false;
+      for (const send of heldBack.splice(0)) send();
     },
     cut() {
       isCut = true;

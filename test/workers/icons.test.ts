@@ -1,15 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { OpenAiBehaviour } from '../../sandbox/openaiServer.ts';
 import { categoryTitle } from '../../src/domain/icons/categories.ts';
+import type { IconImage } from '../../src/domain/icons/icon.ts';
 import { listCalls } from '../../src/models/iconCalls.ts';
-import { claimGeneration } from '../../src/models/iconGenerations.ts';
+import { claimGeneration, recordFile } from '../../src/models/iconGenerations.ts';
 import { beginCall } from '../../src/models/iconImages.ts';
+import { readStats } from '../../src/models/iconStats.ts';
+import { jobOptions } from '../../src/producers/jobOptions.ts';
 import { prefixOf } from '../../src/producers/queues.ts';
 import { iconsQueue } from '../../src/queues/icons.ts';
+import { killed, success } from '../models/iconFixtures.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { CALLER, type IconsUnderTest, openIcons } from './iconsUnderTest.ts';
 
@@ -78,6 +82,22 @@ describe('one icon', () => {
     });
   });
 
+  test('asked for by many is tried three times together, and all are told so', async () => {
+    icons.openai.behave(({ prompt }) =>
+      prompt.includes('Crowded') ? { kind: 'fail', status: 500 } : undefined,
+    );
+    const before = icons.openai.received.length;
+    const asked = await Promise.all(Array.from({ length: 20 }, () => icons.ask('crowded')));
+    for (const imageId of asked) {
+      expect(await icons.ended(imageId)).toMatchObject({
+        status: 'failed',
+        attempts: 3,
+        error: expect.stringMatching(/^Failed after 3 attempts: 500/),
+      });
+    }
+    expect(icons.openai.received.length - before).toBe(3);
+  });
+
   test('that meets the limits of the provider waits, and no attempt is burnt', async () => {
     const limited = { kind: 'rate-limit' } as const;
     answer('modest', limited, { ...limited, retryAfter: { milliseconds: 30 } }, limited, limited);
@@ -122,7 +142,9 @@ describe('one icon', () => {
     const bad = await icons.ask(ever);
     expect(await icons.ended(bad)).toMatchObject({
       status: 'failed',
-      error: expect.stringMatching(/second call for this icon that may have been paid/),
+      error: expect.stringMatching(
+        /^Failed after 2 attempts: .*second call for this icon that may have been paid/,
+      ),
     });
     expect(await callsOf(bad)).toEqual(['unknown', 'unknown']);
     expect([icons.paid(once), icons.paid(ever)]).toEqual([2, 2]);
@@ -163,6 +185,7 @@ describe('a killed worker', () => {
     });
     const call = { call_id: randomUUID(), model: image.model };
     expect(await beginCall(connection, image, call)).toBe('begun');
+    await killed(connection, image);
     return imageId;
   }
 
@@ -173,19 +196,97 @@ describe('a killed worker', () => {
     const image = await icons.image(twice);
     await claimGeneration(icons.system.connection, image.content_key, image, 60_000);
     await beginCall(icons.system.connection, image, { call_id: randomUUID(), model: image.model });
+    await killed(icons.system.connection, image);
     await icons.queues.of(iconsQueue).resume();
     expect(await icons.ended(once)).toMatchObject({ status: 'succeeded', attempts: 2 });
     expect(await callsOf(once)).toEqual(['delivered', 'unknown']);
     expect(await icons.ended(twice)).toMatchObject({
       status: 'failed',
-      error: expect.stringMatching(/^It is not known what became of two calls/),
+      attempts: 2,
+      error: expect.stringMatching(/^Failed after 2 attempts: it is not known what became of two calls/),
     });
     expect(await callsOf(twice)).toEqual(['unknown', 'unknown']);
     expect([icons.paid('killed once'), icons.paid('killed twice')]).toEqual([1, 0]);
   });
 });
 
+/** Runs that find the job of an image as another process has left it. */
+describe('what was delivered before a kill', () => {
+  /** A call was paid and its file recorded; the run was killed before it concluded the image. */
+  async function killedAfterDelivery(imageId: string): Promise<IconImage> {
+    const { connection } = icons.system;
+    const image = await icons.image(imageId);
+    const call_id = randomUUID();
+    await claimGeneration(connection, image.content_key, image, 60_000);
+    await beginCall(connection, image, { call_id, model: image.model });
+    const { file } = success();
+    await mkdir(dirname(join(icons.storagePath, file.path)), { recursive: true });
+    await writeFile(join(icons.storagePath, file.path), 'icon');
+    const { category, style, color_scheme, model } = image;
+    await recordFile(connection, {
+      key: image.content_key,
+      image_id: imageId,
+      call_id,
+      tokens: 1,
+      file,
+      metadata: { category, style, color_scheme, model },
+      generation_milliseconds: 1_000,
+    });
+    return { ...image, file };
+  }
+
+  test('is no icon of the cache', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    await queue.pause();
+    const image = await killedAfterDelivery(await icons.ask('late shift'));
+    const before = await readStats(icons.system.connection);
+    await queue.resume();
+    expect(await icons.ended(image.image_id)).toMatchObject({
+      status: 'succeeded',
+      cached: false,
+      file: image.file,
+    });
+    const { total_generated } = await readStats(icons.system.connection);
+    expect(total_generated).toBe(before.total_generated + 1);
+  });
+
+  test('is delivered though the batch was cancelled meanwhile', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    await queue.pause();
+    const batchId = await icons.askBatch(['night shift', 'day shift']);
+    const [first] = await icons.images(batchId);
+    const image = await killedAfterDelivery(first?.image_id ?? '');
+    expect(await icons.requests.cancel(batchId, CALLER)).toBe(true);
+    await queue.resume();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'cancelled', successful: 1, cancelled: 1 });
+    expect(await icons.image(image.image_id)).toMatchObject({ status: 'succeeded', file: image.file });
+  });
+});
+
 describe('a batch', () => {
+  test('is not brought forward by a job of an earlier round', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    icons.openai.behave(({ prompt }) => (prompt.includes('Stale') ? { kind: 'moderate' } : undefined));
+    const batchId = await icons.askBatch(['stale']);
+    await icons.settled(batchId);
+    const [old] = await icons.images(batchId);
+    await icons.system.connection
+      .collection<{ _id: string }>('icon_images')
+      .updateOne({ _id: String(old?.image_id) }, { $set: { status: 'running', asked_at: new Date() } });
+    const before = icons.openai.received.length;
+    const jobId = `${old?.image_id}-${old?.asked_at}`;
+    const data = { payload: { image_id: old?.image_id }, request_ids: [] };
+    const events = icons.lines.length;
+    await queue.add('generate-icon', data, { ...jobOptions(iconsQueue, 'generate-icon'), jobId });
+    await waitFor('the end of the job', async () =>
+      icons.lines.slice(events).some((one) => one.includes(jobId) && one.includes('job ended'))
+        ? true
+        : undefined,
+    );
+    expect(icons.openai.received.length).toBe(before);
+    expect(await icons.image(String(old?.image_id))).toMatchObject({ status: 'running' });
+  });
+
   test('never has more calls under way than it may, and ends with its last image', async () => {
     const took = 40;
     icons.openai.behave(() => ({ kind: 'make', milliseconds: took }));

@@ -15,6 +15,7 @@ import { type OpenQueues, openQueues, prefixOf } from '../../src/producers/queue
 import { LocalCredits } from '../../src/providers/credits/local.ts';
 import type { QueueContract } from '../../src/queues/defineQueue.ts';
 import { iconBatchesQueue, iconsQueue } from '../../src/queues/icons.ts';
+import { connectMongo } from '../../src/runtime/mongo.ts';
 import { connectRedis } from '../../src/runtime/redis.ts';
 import { createFinishBatch } from '../../src/workers/icons/finishBatch.ts';
 import { createGenerateIcon } from '../../src/workers/icons/generateIcon.ts';
@@ -42,7 +43,7 @@ export interface IconsUnderTest {
   readonly storagePath: string;
   /** Every log line of the workers so far. */
   readonly lines: readonly string[];
-  /** Starts workers of both queues. @returns how to stop them */
+  /** Starts workers of both queues, on other addresses of the stores where these are given. @returns how to stop them */
   start(more?: Readonly<Record<string, string>>): () => Promise<void>;
   /** Runs the sweep, in a worker. */
   sweep(): Promise<void>;
@@ -78,8 +79,12 @@ export async function openIcons(more: Readonly<Record<string, string>> = {}): Pr
   const queues = openQueues(system.redis, system.prefix);
   const stops = new Set<() => Promise<void>>();
 
-  function openWork(environment: ReturnType<typeof readEnvironment>, redis: typeof system.redis) {
-    const work = openIconWork(environment, { redis, connection, queues }, logger);
+  function openWork(
+    environment: ReturnType<typeof readEnvironment>,
+    redis: typeof system.redis,
+    mongo = connection,
+  ) {
+    const work = openIconWork(environment, { redis, connection: mongo, queues }, logger);
     return {
       ...work,
       throttlePauses: new ThrottlePauses(50),
@@ -114,8 +119,13 @@ export async function openIcons(more: Readonly<Record<string, string>> = {}): Pr
     storagePath,
     lines,
     start(others = {}) {
-      const redis = connectRedis(system.redisUrl, 'worker', logger);
-      const work = openWork(readEnvironment({ ...variables, ...others }), redis);
+      const environment = readEnvironment({ ...variables, ...others });
+      const redis = connectRedis(environment.REDIS_URL, 'worker', logger);
+      const mongo =
+        others.MONGODB_URL === undefined
+          ? undefined
+          : connectMongo(environment.MONGODB_URL, 'worker', logger);
+      const work = openWork(environment, redis, mongo);
       const runner = (queue: QueueContract) => ({
         redis,
         prefix: prefixOf(system.prefix, queue),
@@ -134,6 +144,7 @@ export async function openIcons(more: Readonly<Record<string, string>> = {}): Pr
         if (!stops.delete(stop)) return;
         await Promise.all(workers.map((worker) => worker.drain(1)));
         redis.disconnect();
+        await mongo?.close();
       };
       stops.add(stop);
       return stop;

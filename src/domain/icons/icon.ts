@@ -60,7 +60,7 @@ export interface IconImage extends IconRequest {
   readonly prompt: string;
   readonly model: string;
   readonly status: ImageStatus;
-  /** Calls of the provider that were begun for it. */
+  /** Calls of the provider that were begun for it; of one that failed by its calls, those for its content. */
   readonly attempts: number;
   /** Why it failed or was cancelled, for people. */
   readonly error: string | null;

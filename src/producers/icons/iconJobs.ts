@@ -116,7 +116,7 @@ export function roundJobId({ batch_id, round }: Round): string {
 }
 
 /** An image that is asked for again needs another job: the one of the round before may still be there, as a dead letter. */
-function imageJobId(image: IconImage): string {
+export function imageJobId(image: IconImage): string {
   return image.batch_id === null ? image.image_id : `${image.image_id}-${image.asked_at}`;
 }
 

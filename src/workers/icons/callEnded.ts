@@ -1,24 +1,27 @@
 import type { IconImage } from '../../domain/icons/icon.ts';
 import { endCall } from '../../models/iconCalls.ts';
-import { recordFile, releaseGeneration } from '../../models/iconGenerations.ts';
+import { postponeGeneration, recordFile } from '../../models/iconGenerations.ts';
 import { putOff } from '../../models/iconImages.ts';
 import type { ImageOutcome } from '../../platforms/images/imageProvider.ts';
 import { ICON_LIMITS, verifyImage } from '../../platforms/images/verifyImage.ts';
 import type { Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
-import { again, conclude, giveUp, type IconWork } from './iconWork.ts';
+import { bookUsage } from './bookUsage.ts';
+import { again, conclude, failedAfter, giveUp, type IconWork } from './iconWork.ts';
+import { survivingLostLock } from './liveCall.ts';
 import { pauseIcons } from './pauseIcons.ts';
 import { storeIcon } from './storeIcon.ts';
+import { writeDown } from './writeDown.ts';
 
 /** Calls for one icon that may be paid: a third one is never made (design/decisions.md, Icons). */
 export const MOST_PAID = 2;
 
 /** A call that was made. */
-interface EndedCall {
+export interface EndedCall {
   /** Of the intent that was written down; a free provider has none. */
   readonly call_id: string | undefined;
   readonly reservation: string | undefined;
-  /** Calls for this image, this one included. */
+  /** Calls for this icon, this one included, whichever image they were made for. */
   readonly attempts: number;
   /** Earlier calls for the same icon that may have been paid for nothing. */
   readonly unknown_before: number;
@@ -35,18 +38,21 @@ export async function callEnded(
   outcome: ImageOutcome,
   run: Run,
 ): Promise<Outcome> {
-  const { lane, times, throttlePauses } = work;
+  const { times, throttlePauses } = work;
   switch (outcome.kind) {
-    case 'image':
-      await settle(work, call, outcome.tokens);
+    case 'image': {
       throttlePauses.succeeded();
-      if (call.call_id !== undefined) await lane.correct(outcome.limits);
-      return received(work, image, call, outcome, run);
+      // Side by side: what was paid does not wait for Redis.
+      const [end] = await Promise.all([
+        received(work, image, call, outcome, run),
+        bookUsage(work, call, { tokens: outcome.tokens, limits: outcome.limits }, run),
+      ]);
+      return end;
+    }
     case 'rate-limited': {
       const pause = outcome.retryAfterMilliseconds ?? throttlePauses.refused(call.begun_at);
-      await refused(work, call, outcome.message);
-      await lane.correct(outcome.limits);
-      await lane.pause(pause);
+      await refused(work, call, outcome.message, run);
+      await bookUsage(work, call, { tokens: 0, limits: outcome.limits, pause }, run);
       return later(
         work,
         image,
@@ -56,7 +62,8 @@ export async function callEnded(
       );
     }
     case 'quota-exhausted':
-      await refused(work, call, outcome.message);
+      await refused(work, call, outcome.message, run);
+      await bookUsage(work, call, { tokens: 0 }, run);
       await pauseIcons(work, outcome.message, run);
       return later(
         work,
@@ -66,13 +73,20 @@ export async function callEnded(
         run,
       );
     case 'refused':
-      await refused(work, call, outcome.message);
-      return giveUp(work, image, `${outcome.code}: ${outcome.message}`, run);
+      await refused(work, call, outcome.message, run);
+      await bookUsage(work, call, { tokens: 0 }, run);
+      return giveUp(
+        work,
+        image,
+        { error: `${outcome.code}: ${outcome.message}`, attempts: call.attempts },
+        run,
+      );
     case 'failed':
-      await refused(work, call, outcome.message);
+      await refused(work, call, outcome.message, run);
+      await bookUsage(work, call, { tokens: 0 }, run);
       return attemptFailed(work, image, call, outcome.message, run);
     case 'unknown':
-      await settle(work, call, null);
+      // Its tokens are not known either, so their bound stays booked.
       return paidForNothing(work, image, call, outcome.message, run);
   }
 }
@@ -86,9 +100,9 @@ async function received(
 ): Promise<Outcome> {
   const verified = await verifyImage(bytes, ICON_LIMITS);
   if (verified.kind === 'invalid') return paidForNothing(work, image, call, verified.message, run);
-  const file = await storeIcon(work, image, verified.png, run);
+  const file = await storeIcon(work, image, verified.png, survivingLostLock(run));
   const { category, style, color_scheme } = image;
-  await recordFile(work.connection, {
+  const recorded = {
     key: image.content_key,
     image_id: image.image_id,
     call_id: call.call_id,
@@ -96,7 +110,8 @@ async function received(
     file,
     metadata: { category, style, color_scheme, model: image.model },
     generation_milliseconds: call.milliseconds,
-  });
+  };
+  await writeDown(() => recordFile(work.connection, recorded), endOfLease(work, call), run);
   await conclude(
     work,
     image,
@@ -118,14 +133,15 @@ async function paidForNothing(
   run: Run,
 ): Promise<Outcome> {
   if (call.call_id === undefined) return attemptFailed(work, image, call, message, run);
-  await endCall(work.connection, call.call_id, 'unknown', message);
+  const { call_id } = call;
+  await writeDown(() => endCall(work.connection, call_id, 'unknown', message), endOfLease(work, call), run);
   run.logger.warn(
     { image_id: image.image_id, call_id: call.call_id, message },
     'a call was paid for nothing',
   );
   if (call.unknown_before + 1 >= MOST_PAID) {
-    const error = `${message}. It was the second call for this icon that may have been paid; there is no third one`;
-    return giveUp(work, image, error, run);
+    const reason = `${message}. It was the second call for this icon that may have been paid; there is no third one`;
+    return giveUp(work, image, failedAfter(call.attempts, reason), run);
   }
   return attemptFailed(work, image, call, message, run);
 }
@@ -137,8 +153,7 @@ async function attemptFailed(
   message: string,
   run: Run,
 ): Promise<Outcome> {
-  if (attempts >= work.maxAttempts)
-    return giveUp(work, image, `Failed after ${attempts} attempts: ${message}`, run);
+  if (attempts >= work.maxAttempts) return giveUp(work, image, failedAfter(attempts, message), run);
   const milliseconds = work.times.retry * 2 ** (attempts - 1);
   return later(work, image, { attempt: 'counted', milliseconds }, 'the call failed', run);
 }
@@ -147,23 +162,25 @@ async function attemptFailed(
 async function later(
   work: IconWork,
   image: IconImage,
-  { attempt, milliseconds }: { readonly attempt: 'counted' | 'given-back'; readonly milliseconds: number },
+  pause: { readonly attempt: 'counted' | 'given-back'; readonly milliseconds: number },
   reason: string,
   run: Run,
 ): Promise<Outcome> {
-  // Another run of the image has begun, most likely, and the lease is its own.
+  // Another run of the image may have begun, and the lease would be its own.
   run.signal.throwIfAborted();
-  await putOff(work.connection, image.image_id, attempt);
-  await releaseGeneration(work.connection, image.content_key, image.image_id);
-  return again(milliseconds, reason);
+  await putOff(work.connection, image.image_id, pause.attempt);
+  await postponeGeneration(work.connection, image.content_key, image.image_id, pause);
+  return again(pause.milliseconds, reason);
 }
 
-/** Nothing was made and nothing charged. The request itself may have counted against the limit. */
-async function refused(work: IconWork, call: EndedCall, message: string): Promise<void> {
-  await settle(work, call, 0);
-  if (call.call_id !== undefined) await endCall(work.connection, call.call_id, 'refused', message);
+/** Nothing was made and nothing charged. */
+async function refused(work: IconWork, call: EndedCall, message: string, run: Run): Promise<void> {
+  const { call_id } = call;
+  if (call_id === undefined) return;
+  await writeDown(() => endCall(work.connection, call_id, 'refused', message), endOfLease(work, call), run);
 }
 
-async function settle({ lane }: IconWork, call: EndedCall, tokens: number | null): Promise<void> {
-  if (call.reservation !== undefined) await lane.settle(call.reservation, tokens);
+/** Until then nobody else takes the call for lost. Of `performance.now()`. */
+function endOfLease({ times }: IconWork, call: EndedCall): number {
+  return call.begun_at + times.lease;
 }

@@ -1,17 +1,32 @@
 import { randomUUID } from 'node:crypto';
 import type { IconImage } from '../../domain/icons/icon.ts';
 import { findBatch } from '../../models/iconBatches.ts';
-import { claimGeneration, forgetFile, releaseGeneration } from '../../models/iconGenerations.ts';
+import { endCall } from '../../models/iconCalls.ts';
+import {
+  type Claim,
+  claimGeneration,
+  findMadeBy,
+  forgetFile,
+  type MadeIcon,
+  releaseGeneration,
+} from '../../models/iconGenerations.ts';
 import { beginCall, findImage } from '../../models/iconImages.ts';
+import { imageJobId } from '../../producers/icons/iconJobs.ts';
 import type { iconsQueue } from '../../queues/icons.ts';
 import type { Handlers, Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { callEnded, MOST_PAID } from './callEnded.ts';
-import { again, conclude, giveUp, type IconWork, startNext } from './iconWork.ts';
+import { again, conclude, failedAfter, giveUp, type IconWork, startNext } from './iconWork.ts';
+import { keepingAlive, survivingLostLock } from './liveCall.ts';
 import { requireStorage } from './storeIcon.ts';
 
 const PAID_TWICE =
-  'It is not known what became of two calls for this icon; there is no third one, because both may have been paid';
+  'it is not known what became of two calls for this icon; there is no third one, because both may have been paid';
+
+/** Calls begin at most a second after the answer to a cancellation; what took longer to begin looks once more. */
+const LONGEST_BEGINNING_MILLISECONDS = 500;
+/** How often an image looks for a worker that has its model. */
+const OTHER_MODEL_MILLISECONDS = 2_000;
 
 /**
  * Brings one image forward: from the cache, or by a call of the provider that nobody else makes at the same time. The state
@@ -24,6 +39,8 @@ export function createGenerateIcon(work: IconWork): Handlers<typeof iconsQueue>[
     if (!image) return done;
     // Ended by a run before, or with its batch. If that run was killed before it started the next one, the round does.
     if (image.status !== 'pending' && image.status !== 'running') return done;
+    // Of a round before, and late: the image has another job by now.
+    if (run.jobId !== imageJobId(image)) return done;
     const outcome = (await isCancelled(work, image))
       ? await stop(work, image, run)
       : await bringForward(work, image, run);
@@ -38,9 +55,20 @@ async function isCancelled({ connection }: IconWork, { batch_id }: IconImage): P
   return (await findBatch(connection, batch_id))?.status === 'cancelled';
 }
 
+/** Makes no call. An icon that came before, by a call that had begun before the cancellation, is delivered. */
 async function stop(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
-  await releaseGeneration(work.connection, image.content_key, image.image_id);
+  const { connection } = work;
+  const made = await findMadeBy(connection, image.content_key, image.image_id);
+  if (made) return deliver(work, image, made, run);
+  await releaseGeneration(connection, image.content_key, image.image_id);
   await conclude(work, image, { status: 'cancelled', error: 'Cancelled' }, run);
+  return done;
+}
+
+async function deliver(work: IconWork, image: IconImage, made: MadeIcon, run: Run): Promise<Outcome> {
+  const { file, generation_milliseconds, made_by } = made;
+  const cached = made_by !== image.image_id;
+  await conclude(work, image, { status: 'succeeded', file, cached, generation_milliseconds }, run);
   return done;
 }
 
@@ -53,51 +81,61 @@ async function bringForward(work: IconWork, image: IconImage, run: Run): Promise
         await forgetFile(connection, image.content_key, claim.file.path);
         return again(0, 'its file is gone');
       }
-      await conclude(
-        work,
-        image,
-        {
-          status: 'succeeded',
-          file: claim.file,
-          cached: true,
-          generation_milliseconds: claim.generation_milliseconds,
-        },
-        run,
-      );
-      return done;
+      return deliver(work, image, claim, run);
     case 'busy':
-      return again(times.busy, 'another image makes the same icon');
-    case 'failed':
-      await conclude(work, image, { status: 'failed', error: claim.reason }, run);
+      return again(times.busy, 'another run makes the same icon');
+    case 'later':
+      return again(claim.milliseconds, 'a call for the same icon failed');
+    case 'failed': {
+      const { reason: error, attempts } = claim;
+      await conclude(work, image, { status: 'failed', error, attempts }, run);
       return done;
+    }
     case 'leader':
-      if (claim.unknown_in_a_row >= MOST_PAID) return giveUp(work, image, PAID_TWICE, run);
-      if (image.attempts >= work.maxAttempts) {
-        return giveUp(
-          work,
-          image,
-          `Failed after ${image.attempts} attempts: the last one was not finished`,
-          run,
-        );
+      if (claim.unknown_in_a_row >= MOST_PAID) {
+        return giveUp(work, image, failedAfter(claim.attempts, PAID_TWICE), run);
       }
-      return make(work, image, claim.unknown_in_a_row, run);
+      if (claim.attempts >= work.maxAttempts) {
+        return giveUp(work, image, failedAfter(claim.attempts, 'the last one was not finished'), run);
+      }
+      return make(work, image, claim, run);
   }
 }
 
+/**
+ * A worker with another provider or model would draw something else under the image's name. One that has it may be running;
+ * if not, the image ends with its batch's timeout.
+ */
+async function leaveToOthers(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
+  run.logger.error(
+    { image_id: image.image_id, wanted: image.model, here: work.provider.settings.model },
+    'An icon is wanted of a model that this worker does not have (OPENAI_API_KEY, OPENAI_MODEL)',
+  );
+  await releaseGeneration(work.connection, image.content_key, image.image_id);
+  return again(OTHER_MODEL_MILLISECONDS, 'this worker has another model');
+}
+
 /** This run alone may make the icon now. */
-async function make(work: IconWork, image: IconImage, unknownBefore: number, run: Run): Promise<Outcome> {
+async function make(
+  work: IconWork,
+  image: IconImage,
+  { unknown_in_a_row, attempts }: Extract<Claim, { kind: 'leader' }>,
+  run: Run,
+): Promise<Outcome> {
   const { connection, provider, lane } = work;
+  if (image.model !== provider.settings.model) return leaveToOthers(work, image, run);
   await requireStorage(work, image);
   const reserved = provider.paid
     ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
     : undefined;
-  if (reserved?.kind === 'never') return giveUp(work, image, reserved.reason, run);
+  if (reserved?.kind === 'never') return giveUp(work, image, { error: reserved.reason, attempts }, run);
   if (reserved?.kind === 'wait') {
     await releaseGeneration(connection, image.content_key, image.image_id);
     return again(reserved.milliseconds, 'the limits of the provider');
   }
   const reservation = reserved?.id;
   const call_id = provider.paid ? randomUUID() : undefined;
+  const askedAt = performance.now();
   const begun = await beginCall(
     connection,
     image,
@@ -110,15 +148,23 @@ async function make(work: IconWork, image: IconImage, unknownBefore: number, run
     await releaseGeneration(connection, image.content_key, image.image_id);
     return done;
   }
-  const begunAt = performance.now();
-  const outcome = await provider.generate({ prompt: image.prompt, subject: image }, run.signal);
-  const call = {
-    call_id,
-    reservation,
-    attempts: image.attempts + 1,
-    unknown_before: unknownBefore,
-    begun_at: begunAt,
-    milliseconds: Math.round(performance.now() - begunAt),
-  };
-  return callEnded(work, image, call, outcome, run);
+  if (performance.now() - askedAt > LONGEST_BEGINNING_MILLISECONDS && (await isCancelled(work, image))) {
+    if (call_id !== undefined) await endCall(connection, call_id, 'refused', 'Cancelled before the call');
+    if (reservation !== undefined) await lane.giveBack(reservation);
+    return stop(work, image, run);
+  }
+  return keepingAlive(work, image, async () => {
+    const begunAt = performance.now();
+    const { signal } = survivingLostLock(run);
+    const outcome = await provider.generate({ prompt: image.prompt, subject: image }, signal);
+    const call = {
+      call_id,
+      reservation,
+      attempts: attempts + 1,
+      unknown_before: unknown_in_a_row,
+      begun_at: begunAt,
+      milliseconds: Math.round(performance.now() - begunAt),
+    };
+    return callEnded(work, image, call, outcome, run);
+  });
 }

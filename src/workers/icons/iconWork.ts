@@ -95,12 +95,29 @@ export async function startNext(
   else await work.jobs.joinRound(next, roundJob, run.requestIds);
 }
 
+/** What an image fails with for good. */
+export interface Failure {
+  readonly error: string;
+  /** Calls that were made for its content. */
+  readonly attempts: number;
+}
+
 /** It failed for good, for everybody who has asked for the same icon until now. */
-export async function giveUp(work: IconWork, image: IconImage, error: string, run: Run): Promise<Outcome> {
+export async function giveUp(
+  work: IconWork,
+  image: IconImage,
+  { error, attempts }: Failure,
+  run: Run,
+): Promise<Outcome> {
   run.signal.throwIfAborted();
-  await failGeneration(work.connection, image.content_key, image.image_id, error);
-  await conclude(work, image, { status: 'failed', error }, run);
+  await failGeneration(work.connection, image.content_key, image.image_id, error, attempts);
+  await conclude(work, image, { status: 'failed', error, attempts }, run);
   return done;
+}
+
+/** The failure of an icon that was tried so often (contracts/icons.md, Errors). */
+export function failedAfter(attempts: number, reason: string): Failure {
+  return { error: `Failed after ${attempts} attempts: ${reason}`, attempts };
 }
 
 /** @param milliseconds - from now on, at least */
