@@ -8,7 +8,6 @@ import type { Handlers, Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { callEnded, MOST_PAID } from './callEnded.ts';
 import { again, conclude, giveUp, type IconWork, startNext } from './iconWork.ts';
-import { requireStorage } from './storeIcon.ts';
 
 const PAID_TWICE =
   'It is not known what became of two calls for this icon; there is no third one, because both may have been paid';
@@ -87,7 +86,7 @@ async function bringForward(work: IconWork, image: IconImage, run: Run): Promise
 /** This run alone may make the icon now. */
 async function make(work: IconWork, image: IconImage, unknownBefore: number, run: Run): Promise<Outcome> {
   const { connection, provider, lane } = work;
-  await requireStorage(work, image);
+  await work.requireStorage();
   const reserved = provider.paid
     ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
     : undefined;
