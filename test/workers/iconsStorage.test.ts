@@ -112,7 +112,7 @@ test('an icon does not take the place of a file that a clearing is about to remo
 test('a saved icon whose file is gone is made anew for who asks, and its record stays', async () => {
   const { connection } = icons.system;
   const path = (await icons.ended(await icons.ask('keepsake'))).file?.path ?? '';
-  await markSaved(connection, path);
+  await markSaved(connection, [path]);
   store.objects.delete(path);
   const again = await icons.ended(await icons.ask('keepsake'));
   expect(again).toMatchObject({ status: 'succeeded', cached: false });
