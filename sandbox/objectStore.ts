@@ -170,6 +170,7 @@ function send(response: ServerResponse, { status, headers, body }: Answer, behav
     response.end(body);
     return;
   }
+  response.flushHeaders();
   const half = body.subarray(0, Math.floor(body.length / 2));
   response.write(half, () => {
     if (behaviour.kind === 'truncate') response.destroy();
