@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { iconFolder } from '../../src/domain/icons/iconPath.ts';
 import { findFile, markSaved } from '../../src/models/iconFiles.ts';
+import { iconFiles } from '../../src/models/iconGenerationDocuments.ts';
 import { recordFile } from '../../src/models/iconGenerations.ts';
 import { renditionPath } from '../../src/platforms/images/renditions.ts';
 import { sharp } from '../../src/platforms/images/sharp.ts';
@@ -420,6 +421,29 @@ describe('the cache', () => {
     );
     expect(icon.url).toBe(`https://icons.example.test/api/images/${path}`);
     expect(icon.image_url).toBe(icon.url);
+  });
+
+  test('lists the newest thousand at most', async () => {
+    const folder = uniqueName('crowded');
+    const files = Array.from({ length: 1_001 }, (_, at) => ({
+      _id: `${folder}/${at}.png`,
+      folder,
+      size: 1_000,
+      created_at: new Date(at),
+      content_key: keyOf(`${folder}${at}`),
+      generation_milliseconds: null,
+      metadata: {
+        style: 'flat',
+        color_scheme: 'pastel',
+        category: folder,
+        model: 'local-drawing-1',
+      } as const,
+      saved: false,
+    }));
+    await iconFiles(icons.system.connection).insertMany(files);
+    const listed = JSON.parse(await (await asOperator(`/api/icons/cached?category=${folder}`)).text());
+    expect(listed).toHaveLength(1_000);
+    expect(listed[0].url).toBe(`/api/images/${folder}/1000.png`);
   });
 
   test('needs a credential', async () => {
