@@ -95,19 +95,20 @@ export async function startObjectStore(): Promise<ObjectStore> {
     request: IncomingMessage,
     body: Buffer,
   ): Answer {
-    if (method === 'GET' && key === '') return list(query);
+    if (key === '') return method === 'HEAD' ? empty(200) : list(query);
     const object = objects.get(key);
     switch (method) {
       case 'PUT':
+        if (object && request.headers['if-none-match'] === '*') return refusal(412, 'PreconditionFailed');
         objects.set(key, {
           bytes: body,
           contentType: request.headers['content-type'] ?? 'application/octet-stream',
           modified: new Date(),
         });
-        return { status: 200, headers: { ETag: etagOf(body) }, body: Buffer.alloc(0) };
+        return empty(200, { ETag: etagOf(body) });
       case 'DELETE':
         objects.delete(key);
-        return { status: 204, headers: {}, body: Buffer.alloc(0) };
+        return empty(204);
       case 'GET':
       case 'HEAD':
         return object ? show(object, range) : refusal(404, 'NoSuchKey');
@@ -169,10 +170,15 @@ function send(response: ServerResponse, { status, headers, body }: Answer, behav
     response.end(body);
     return;
   }
+  response.flushHeaders();
   const half = body.subarray(0, Math.floor(body.length / 2));
   response.write(half, () => {
     if (behaviour.kind === 'truncate') response.destroy();
   });
+}
+
+function empty(status: number, headers: Answer['headers'] = {}): Answer {
+  return { status, headers, body: Buffer.alloc(0) };
 }
 
 function refusal(status: number, code: string): Answer {

@@ -1,4 +1,6 @@
-import type { Connection } from 'mongoose';
+import type { ClientSession, Connection } from 'mongoose';
+import { normalizedCategory } from '../domain/icons/categories.ts';
+import { folderNamed, iconFolder } from '../domain/icons/iconPath.ts';
 import type { StoredIcon } from '../domain/icons/storedIcon.ts';
 import { generations, iconFiles, toStoredIcon } from './iconGenerationDocuments.ts';
 import { inTransaction } from './transaction.ts';
@@ -7,19 +9,19 @@ export type { StoredIcon } from '../domain/icons/storedIcon.ts';
 
 /** Which stored icons are to be cleared. */
 export interface ClearSelection {
-  readonly folder?: string | undefined;
+  readonly category?: string | undefined;
   /** Spares what is not older than so many milliseconds. */
   readonly olderThan?: number | undefined;
 }
 
-/** Stored icons, of one folder or of all, the newest first. */
+/** Stored icons, of one category or of all, the newest first. */
 export async function listFiles(
   connection: Connection,
-  folder: string | undefined,
+  category: string | undefined,
   limit: number,
 ): Promise<StoredIcon[]> {
   const found = await iconFiles(connection)
-    .find(folder === undefined ? {} : { folder })
+    .find(await filesOf(connection, category))
     .sort({ created_at: -1, _id: -1 })
     .limit(limit)
     .toArray();
@@ -31,10 +33,28 @@ export async function findFile(connection: Connection, path: string): Promise<St
   return found ? toStoredIcon(found) : undefined;
 }
 
-/** From now on clearing spares the file. @returns false when there is none */
-export async function markSaved(connection: Connection, path: string): Promise<boolean> {
-  const marked = await iconFiles(connection).updateOne({ _id: path }, { $set: { saved: true } });
-  return marked.matchedCount === 1;
+/** Which of these files are there, as the transaction sees it. */
+export async function findPaths(
+  connection: Connection,
+  paths: readonly string[],
+  session: ClientSession,
+): Promise<string[]> {
+  const found = iconFiles(connection).find({ _id: { $in: [...paths] } }, { session, projection: { _id: 1 } });
+  return (await found.toArray()).map(({ _id }) => _id);
+}
+
+/** From now on clearing spares the files. @returns how many of them there are */
+export async function markSaved(
+  connection: Connection,
+  paths: readonly string[],
+  session?: ClientSession,
+): Promise<number> {
+  const marked = await iconFiles(connection).updateMany(
+    { _id: { $in: [...paths] } },
+    { $set: { saved: true } },
+    session ? { session } : {},
+  );
+  return marked.matchedCount;
 }
 
 /**
@@ -44,13 +64,14 @@ export async function markSaved(connection: Connection, path: string): Promise<b
  */
 export async function takeFilesToClear(
   connection: Connection,
-  { folder, olderThan }: ClearSelection,
+  { category, olderThan }: ClearSelection,
   limit: number,
 ): Promise<StoredIcon[]> {
   const oldEnough = olderThan === undefined ? {} : { created_at: { $lt: new Date(Date.now() - olderThan) } };
+  const wanted = await filesOf(connection, category);
   return inTransaction(connection, async (session) => {
     const taken = await iconFiles(connection)
-      .find({ saved: false, ...(folder === undefined ? {} : { folder }), ...oldEnough }, { session })
+      .find({ saved: false, ...wanted, ...oldEnough }, { session })
       .sort({ created_at: 1, _id: 1 })
       .limit(limit)
       .toArray();
@@ -63,4 +84,19 @@ export async function takeFilesToClear(
     );
     return taken.map(toStoredIcon);
   });
+}
+
+/**
+ * Finds a category by the name of its folder, as lists show it, or by the name that icons were asked for with, which may lie in a
+ * folder of another name. The folder alone does not do for the second: other names lead to it too.
+ */
+async function filesOf(connection: Connection, category: string | undefined) {
+  if (category === undefined) return {};
+  const folder = iconFolder(category);
+  const name = normalizedCategory(category);
+  const names: string[] = await iconFiles(connection).distinct('metadata.category', { folder });
+  const spellings = names.filter((one) => normalizedCategory(one) === name);
+  return {
+    $or: [{ folder: folderNamed(category) }, { folder, 'metadata.category': { $in: spellings } }],
+  };
 }

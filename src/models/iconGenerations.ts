@@ -189,10 +189,13 @@ export async function recordFile(connection: Connection, recorded: RecordedFile)
   });
 }
 
-/** The file is gone from the storage: it is listed no more, and made again for the next one who asks. */
+/**
+ * The file is gone from the storage: it is made again for the next one who asks, and listed no more, unless it was saved to a
+ * workspace, which holds its address: a file that is put back has to be spared as before.
+ */
 export async function forgetFile(connection: Connection, key: string, path: string): Promise<void> {
   await inTransaction(connection, async (session) => {
-    await iconFiles(connection).deleteOne({ _id: path }, { session });
+    await iconFiles(connection).deleteOne({ _id: path, saved: false }, { session });
     await generations(connection).deleteOne({ _id: key, 'file.path': path }, { session });
   });
 }

@@ -9,6 +9,7 @@ import {
   type SpaceRefusal,
   takeRoom,
 } from '../domain/workspace/space.ts';
+import { findPaths, markSaved } from './iconFiles.ts';
 import { accounts } from './ledgerDocuments.ts';
 import {
   contents,
@@ -21,7 +22,12 @@ import {
 
 /** One thing to do to a user's projects. */
 export type WorkspaceCommand =
-  | { readonly kind: 'save'; readonly project: NewProject }
+  | {
+      readonly kind: 'save';
+      readonly project: NewProject;
+      /** Path of the stored icon that the project shows: it has to be there, and is spared from clearing with the save. */
+      readonly icon?: string;
+    }
   | { readonly kind: 'delete'; readonly user_id: string; readonly code: string };
 
 export type WorkspaceOutcome =
@@ -29,7 +35,7 @@ export type WorkspaceOutcome =
   | { readonly kind: 'done'; readonly project: Project; readonly space: Space }
   | { readonly kind: 'refused'; readonly reason: WorkspaceRefusal };
 
-export type WorkspaceRefusal = SpaceRefusal | 'unknown-user' | 'unknown-project';
+export type WorkspaceRefusal = SpaceRefusal | 'unknown-user' | 'unknown-project' | 'unknown-icon';
 
 /** Somebody wrote to the spaces without a transaction. */
 export class ForeignSpaceWriteError extends Error {
@@ -46,6 +52,8 @@ export class WorkspaceBook {
   readonly #session: ClientSession;
   readonly #randomIndex: RandomIndex;
   readonly #users = new Set<string>();
+  readonly #icons = new Set<string>();
+  readonly #savedIcons = new Set<string>();
   readonly #loadedSpaces = new Map<string, Space>();
   readonly #spaces = new Map<string, Space>();
   readonly #deletable = new Map<string, StoredProject>();
@@ -74,7 +82,7 @@ export class WorkspaceBook {
   /** Carries out one of the commands that the book was opened for, in memory. */
   carryOut(command: WorkspaceCommand): WorkspaceOutcome {
     return command.kind === 'save'
-      ? this.#save(command.project)
+      ? this.#save(command.project, command.icon)
       : this.#delete(command.user_id, command.code);
   }
 
@@ -91,14 +99,16 @@ export class WorkspaceBook {
       await projects(this.#connection).insertMany(this.#saved, { session });
       await contents(this.#connection).insertMany(this.#contents, { session });
     }
+    if (this.#savedIcons.size > 0) await markSaved(this.#connection, [...this.#savedIcons], session);
     if (this.#deleted.length > 0) {
       await projects(this.#connection).deleteMany({ _id: { $in: this.#deleted } }, { session });
       await contents(this.#connection).deleteMany({ _id: { $in: this.#deleted } }, { session });
     }
   }
 
-  #save(project: NewProject): WorkspaceOutcome {
+  #save(project: NewProject, icon: string | undefined): WorkspaceOutcome {
     if (!this.#users.has(project.user_id)) return { kind: 'refused', reason: 'unknown-user' };
+    if (icon !== undefined && !this.#icons.has(icon)) return { kind: 'refused', reason: 'unknown-icon' };
     const metadata = JSON.stringify(project.metadata);
     const size_bytes = Buffer.byteLength(project.content);
     const room = { size: size_bytes, details: detailsBytes(project, metadata) };
@@ -121,6 +131,7 @@ export class WorkspaceBook {
     };
     this.#saved.push(stored);
     this.#contents.push({ _id: stored._id, content: project.content });
+    if (icon !== undefined) this.#savedIcons.add(icon);
     this.#spaces.set(project.user_id, space);
     return { kind: 'done', project: toProject(stored), space };
   }
@@ -150,6 +161,10 @@ export class WorkspaceBook {
         { session, projection: { _id: 1 } },
       );
       for await (const { _id } of known) this.#users.add(_id);
+    }
+    const icons = commands.flatMap((command) => (command.kind === 'save' ? (command.icon ?? []) : []));
+    if (icons.length > 0) {
+      for (const path of await findPaths(this.#connection, icons, session)) this.#icons.add(path);
     }
     const loaded = spaces(this.#connection).find({ _id: { $in: [...savers, ...owners] } }, { session });
     for await (const { _id, ...space } of loaded) this.#loadedSpaces.set(_id, space);

@@ -3,7 +3,9 @@ import { readdir, readlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { iconFolder } from '../../src/domain/icons/iconPath.ts';
 import { findFile, markSaved } from '../../src/models/iconFiles.ts';
+import { iconFiles } from '../../src/models/iconGenerationDocuments.ts';
 import { recordFile } from '../../src/models/iconGenerations.ts';
 import { renditionPath } from '../../src/platforms/images/renditions.ts';
 import { sharp } from '../../src/platforms/images/sharp.ts';
@@ -197,6 +199,15 @@ describe('what is no image', () => {
     expect(rendition.status).toBe(404);
   });
 
+  test('lies in one folder at most, however its address is written', async () => {
+    const path = await stored(await picture());
+    expect((await get(`/api/icons/renditions/${path}?size=16`)).status).toBe(200);
+    const kept = renditionPath(path, { kind: 'image', size: 16, format: 'png' });
+    for (const written of [encodeURIComponent(kept), kept.replace(/\/(?=.*\/)/g, '%2F'), kept]) {
+      expect([written, (await get(`/api/images/${written}`)).status]).toEqual([written, 404]);
+    }
+  });
+
   test('another method is refused', async () => {
     const answer = await fetch(`${api.url}/api/images/tools/x.png`, { method: 'POST' });
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS']);
@@ -314,7 +325,10 @@ describe('a rendition', () => {
 });
 
 /** Stores an icon as a worker does. */
-async function recorded(folder: string, more: { readonly days?: number; readonly bytes?: Buffer } = {}) {
+async function recorded(
+  folder: string,
+  more: { readonly days?: number; readonly bytes?: Buffer; readonly category?: string } = {},
+) {
   const path = `${folder}/${uniqueName(folder)}.png`;
   const bytes = more.bytes ?? BYTES;
   await storage.put(path, bytes);
@@ -329,7 +343,7 @@ async function recorded(folder: string, more: { readonly days?: number; readonly
     metadata: {
       style: 'flat',
       color_scheme: 'blue_tones',
-      category: 'Garden Tools',
+      category: more.category ?? 'Garden Tools',
       model: 'local-drawing-1',
     },
     generation_milliseconds: 2_100,
@@ -383,6 +397,22 @@ describe('the cache', () => {
     expect((await asOperator('/api/icons/cached?category[$ne]=x')).status).toBe(200);
   });
 
+  test.each([
+    'R&D tools',
+    'Café',
+    'two  spaces',
+    'đồ gia dụng',
+    '工具',
+    'nul',
+    `${'a long name '.repeat(6)}of a category`,
+  ])('finds and clears %s by the name it was asked for with', async (category) => {
+    const { path } = await recorded(iconFolder(category), { category });
+    const query = encodeURIComponent(category.toUpperCase());
+    const listed = JSON.parse(await (await asOperator(`/api/icons/cached?category=${query}`)).text());
+    expect(listed.map((icon: { url: string }) => icon.url)).toEqual([`/api/images/${path}`]);
+    expect(await (await clear({ category: ` ${category}` })).json()).toMatchObject({ cleared: 1 });
+  });
+
   test('tells addresses below the public one', async () => {
     const server = await icons.serve(storage, { PUBLIC_BASE_URL: 'https://icons.example.test/' });
     const { path } = await recorded('books_media');
@@ -391,6 +421,29 @@ describe('the cache', () => {
     );
     expect(icon.url).toBe(`https://icons.example.test/api/images/${path}`);
     expect(icon.image_url).toBe(icon.url);
+  });
+
+  test('lists the newest thousand at most', async () => {
+    const folder = uniqueName('crowded');
+    const files = Array.from({ length: 1_001 }, (_, at) => ({
+      _id: `${folder}/${at}.png`,
+      folder,
+      size: 1_000,
+      created_at: new Date(at),
+      content_key: keyOf(`${folder}${at}`),
+      generation_milliseconds: null,
+      metadata: {
+        style: 'flat',
+        color_scheme: 'pastel',
+        category: folder,
+        model: 'local-drawing-1',
+      } as const,
+      saved: false,
+    }));
+    await iconFiles(icons.system.connection).insertMany(files);
+    const listed = JSON.parse(await (await asOperator(`/api/icons/cached?category=${folder}`)).text());
+    expect(listed).toHaveLength(1_000);
+    expect(listed[0].url).toBe(`/api/images/${folder}/1000.png`);
   });
 
   test('needs a credential', async () => {
@@ -412,7 +465,7 @@ describe('the cache', () => {
     const icon = await recorded('medical', { bytes: await picture() });
     const saved = await recorded('medical');
     const other = await recorded('industrial');
-    await markSaved(icons.system.connection, saved.path);
+    await markSaved(icons.system.connection, [saved.path]);
     expect((await get(`/api/icons/renditions/${icon.path}?size=16`)).status).toBe(200);
     expect((await get(`/api/icons/renditions/${icon.path}/favicon.ico`)).status).toBe(200);
 
@@ -465,6 +518,16 @@ describe('the cache', () => {
       expect(await (await clear(body)).json()).toEqual({ message: 'Cleared 0 cached icons', cleared: 0 });
     },
   );
+
+  test('a storage that hangs is answered with 503 before the client gives up', async () => {
+    const { store, bucket } = await openSandboxBucket();
+    const server = await icons.serve(bucket);
+    await recorded('industrial');
+    store.behave(() => ({ kind: 'hang' }));
+    const begun = performance.now();
+    expect((await clear({ category: 'industrial' }, server)).status).toBe(503);
+    expect(performance.now() - begun).toBeLessThan(2_500);
+  });
 
   test.each([undefined, {}, { category: null, older_than_days: 0 }, { category: ' ' }])(
     '%j clears all, however many',

@@ -80,6 +80,42 @@ test('a repeat with the same Idempotency-Key makes no second project', async () 
   expect(changed.status).toBe(422);
 });
 
+test('the address may have a path before it, as behind a proxy', async () => {
+  const { api } = await newPerson();
+  const { image_url } = (await api.generate({ category: 'below' })).body;
+  const answer = await api.post('/api/icons/save', {
+    image_url: `https://shop.example.test/tools/icons${image_url}`,
+  });
+  expect(answer.status, answer.text).toBe(201);
+});
+
+test('what was refused is not spared from clearing', async () => {
+  const { api } = await newPerson();
+  const { image_url } = (await api.generate({ category: 'refused' })).body;
+  const operator = new IconsApi(url, icons.system.adminKey);
+  const refused = await operator.post('/api/icons/save', { image_url, user_id: uniqueName('nobody') });
+  expect(refused.status).toBe(404);
+  expect((await api.post('/api/icons/cache/clear', { category: 'refused' })).body.cleared).toBe(1);
+});
+
+test('saving and clearing at once never leave a project whose icon is gone', async () => {
+  const { api } = await newPerson();
+  const urls = await Promise.all(
+    Array.from(
+      { length: 8 },
+      async (_, at) => (await api.generate({ category: `raced ${at}` })).body.image_url,
+    ),
+  );
+  const [saves] = await Promise.all([
+    Promise.all(urls.map((image_url) => api.post('/api/icons/save', { image_url }))),
+    api.post('/api/icons/cache/clear'),
+  ]);
+  for (const [at, save] of saves.entries()) {
+    expect([201, 404]).toContain(save.status);
+    expect((await api.get(urls[at])).status).toBe(save.status === 201 ? 200 : 404);
+  }
+});
+
 test('only into the own workspace; a key names one and needs the scope for it', async () => {
   const { user, api } = await newPerson();
   const { image_url } = (await api.generate({ category: 'whose' })).body;

@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { zipOf } from '../../src/api/routes/icons/zipStream.ts';
 import { cancelBatch, finishBatch } from '../../src/models/iconBatches.ts';
 import { concludeImage } from '../../src/models/iconImages.ts';
 import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
+import { StorageUnavailableError } from '../../src/platforms/storage/storageErrors.ts';
 import { at, createdBatch, FAILURE } from '../models/iconFixtures.ts';
 import {
   createIconFilesApi,
@@ -165,6 +167,8 @@ test('a storage that is away is answered with 503, and one that breaks off cuts 
   expect((await zip()).status).toBe(503);
   store.behave(() => ({ kind: 'truncate' }));
   await expect(zip().then((answer) => answer.arrayBuffer())).rejects.toThrow();
+  const entry = { name: 'icon.png', path: await storeBytes(bucket), modified_at: Date.now() };
+  await expect(Readable.from(zipOf(bucket, [entry])).toArray()).rejects.toThrow(StorageUnavailableError);
 });
 
 test('a client that goes away before the first piece leaves no file open', async () => {

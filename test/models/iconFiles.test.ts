@@ -58,14 +58,13 @@ test('clearing takes the eldest that fit, forgets them with their content, and s
   const saved = await stored('tools', now - 2 * HOUR);
   const young = await stored('tools', now - HOUR);
   const other = await stored('books', now - 3 * HOUR);
-  expect(await markSaved(connection, saved.path)).toBe(true);
-  expect(await markSaved(connection, 'tools/unknown.png')).toBe(false);
+  expect(await markSaved(connection, [saved.path, 'tools/unknown.png'])).toBe(1);
   expect(await findFile(connection, saved.path)).toMatchObject({ saved: true });
 
-  const someTools = { folder: 'tools', olderThan: 1.5 * HOUR };
+  const someTools = { category: 'tools', olderThan: 1.5 * HOUR };
   expect(pathsOf(await takeFilesToClear(connection, someTools, 10))).toEqual([old.path]);
   expect(await takeFilesToClear(connection, someTools, 10)).toEqual([]);
-  expect(await takeFilesToClear(connection, { folder: 'toys' }, 10)).toEqual([]);
+  expect(await takeFilesToClear(connection, { category: 'toys' }, 10)).toEqual([]);
   expect(pathsOf(await takeFilesToClear(connection, {}, 1))).toEqual([other.path]);
   expect(pathsOf(await takeFilesToClear(connection, {}, 10))).toEqual([young.path]);
   expect(pathsOf(await listFiles(connection, undefined, 10))).toEqual([saved.path]);
@@ -80,7 +79,7 @@ test('each file is taken by one of those who clear at once, and never one that w
     Promise.all(
       files
         .slice(0, 10)
-        .map(async (file) => ({ path: file.path, kept: await markSaved(connection, file.path) })),
+        .map(async (file) => ({ path: file.path, kept: (await markSaved(connection, [file.path])) === 1 })),
     ),
   ]);
   const taken = pathsOf(cleared.flat());

@@ -104,6 +104,18 @@ test('nothing is blown up', async () => {
   expect(writesOf(renditionPath(original, { kind: 'image', size: 128, format: 'webp' }))).toBe(0);
 });
 
+test('that an icon is too small is found out once, and its file is not read again for it', async () => {
+  const original = await storeIcon(100, 60);
+  const renditions = new Renditions(storage);
+  for (const size of [128, 1024, 128] as const) {
+    expect(await renditions.make(original, { kind: 'image', size, format: 'webp' })).toEqual({
+      kind: 'too-large',
+      original: 100,
+    });
+  }
+  expect(store.received.filter(({ method, key }) => method === 'GET' && key === original)).toHaveLength(1);
+});
+
 test('a favicon holds its three sizes as PNG of 8-bit RGBA', async () => {
   const ico = await made(await storeIcon(256, 256), { kind: 'favicon' });
   expect([ico.readUInt16LE(0), ico.readUInt16LE(2), ico.readUInt16LE(4)]).toEqual([0, 1, 3]);

@@ -73,10 +73,10 @@ export function testsOfEveryStorage(storageOf: () => ObjectStorage): void {
   test('what is stored under a path never changes', async () => {
     const storage = storageOf();
     const stored = path();
-    await storage.put(stored, BYTES, 'image/png');
+    expect(await storage.put(stored, BYTES, 'image/png')).toBe('stored');
     const first = await storage.stat(stored);
-    await storage.put(stored, BYTES, 'image/png');
-    await storage.put(stored, Buffer.from('something else'), 'image/png');
+    expect(await storage.put(stored, BYTES, 'image/png')).toBe('was-there');
+    expect(await storage.put(stored, Buffer.from('something else'), 'image/png')).toBe('was-there');
     expect(await readObject(storage, stored)).toEqual(BYTES);
     expect(await storage.stat(stored)).toEqual(first);
   });
@@ -110,7 +110,7 @@ export function testsOfEveryStorage(storageOf: () => ObjectStorage): void {
     await storage.put(stored, BYTES, 'image/png');
     await storage.remove(stored);
     expect(await storage.stat(stored)).toBeUndefined();
-    await storage.put(stored, Buffer.from('anew'), 'image/png');
+    expect(await storage.put(stored, Buffer.from('anew'), 'image/png')).toBe('stored');
     expect(await readObject(storage, stored)).toEqual(Buffer.from('anew'));
   });
 

@@ -1,5 +1,16 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -123,11 +134,29 @@ test('a root that cannot be made is an outage', async () => {
   const { root } = await storageAndOutside();
   await writeFile(join(root, 'file'), BYTES);
   const storage = new DiskStorage(join(root, 'file', 'storage'));
-  expect(await storage.stat('icon.png')).toBeUndefined();
+  await expect(storage.stat('icon.png')).rejects.toThrow(StorageUnavailableError);
   const error = await storage.put('icon.png', BYTES).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(StorageUnavailableError);
   expect(isOutage(error)).toBe(true);
   expect(String(error)).not.toContain(root);
+});
+
+test('a root that is gone is an outage until it is back, and nothing in it is taken for gone', async () => {
+  const { root, storage } = await storageAndOutside();
+  await storage.put('tools/icon.png', BYTES);
+  await rename(root, `${root}-away`);
+  for (const call of [
+    () => storage.stat('tools/icon.png'),
+    () => storage.read('tools/icon.png'),
+    () => storage.put('tools/other.png', BYTES),
+    () => storage.remove('tools/icon.png'),
+    () => storage.removeFolder('tools'),
+  ]) {
+    await expect(call()).rejects.toThrow(StorageUnavailableError);
+  }
+  await expect(lstat(root)).rejects.toThrow('ENOENT');
+  await rename(`${root}-away`, root);
+  expect(await storage.stat('tools/icon.png')).toMatchObject({ size: BYTES.length });
 });
 
 /** How a process gets a folder with room for one megabyte; a file system of its own only where one can be mounted. */

@@ -113,8 +113,37 @@ test.each([
   expect(String(error)).not.toMatch(/secret|SANDBOXKEY|127\.0\.0\.1|bucket/);
 });
 
-test('a missing bucket is an outage where it can be told apart', async () => {
+test('a missing bucket is an outage, and nothing in it is taken for gone', async () => {
   const elsewhere = open({ bucket: 'no-such-bucket' });
-  await expect(elsewhere.read('x.png')).rejects.toThrow(StorageUnavailableError);
-  await expect(elsewhere.put('x.png', BYTES, 'image/png')).rejects.toThrow(StorageUnavailableError);
+  for (const call of [
+    () => elsewhere.stat('x.png'),
+    () => elsewhere.read('x.png'),
+    () => elsewhere.put('x.png', BYTES, 'image/png'),
+    () => elsewhere.remove('x.png'),
+    () => elsewhere.removeFolder('x'),
+  ]) {
+    await expect(call()).rejects.toThrow(StorageUnavailableError);
+  }
+});
+
+test('whether the bucket is there is not asked for each file that is not', async () => {
+  const fresh = open();
+  const before = store.received.length;
+  for (let file = 0; file < 10; file++) expect(await fresh.stat(`${uniqueName('x')}.png`)).toBeUndefined();
+  expect(store.received.slice(before).filter(({ key }) => key === '')).toHaveLength(1);
+});
+
+test('storing needs no right to see what is there, and is one request', async () => {
+  // As Amazon answers about a missing object to whoever may not list the bucket.
+  store.behave(({ method, key }) =>
+    method === 'HEAD' && !store.objects.has(key)
+      ? { kind: 'refuse', status: 403, code: 'AccessDenied' }
+      : undefined,
+  );
+  const path = `${uniqueName('icon')}.png`;
+  const before = store.received.length;
+  expect(await storage.put(path, BYTES, 'image/png')).toBe('stored');
+  expect(store.received.length - before).toBe(1);
+  expect(await storage.put(path, Buffer.from('other'), 'image/png')).toBe('was-there');
+  expect(await readObject(storage, path)).toEqual(BYTES);
 });

@@ -41,6 +41,11 @@ export function iconFolder(category: string): string {
   return WINDOWS_DEVICE.test(folder) ? `${folder}_` : folder;
 }
 
+/** The folder that a name of one means: lower-cased, spaces as `_` (contracts/icons.md, cached). It need not be a folder of ours. */
+export function folderNamed(category: string): string {
+  return category.trim().toLowerCase().replaceAll(' ', '_');
+}
+
 function latinLetters(text: string): string {
   return text
     .replace(/[đøłßæœ]/g, (letter) => LATIN_LETTERS.get(letter) ?? '')

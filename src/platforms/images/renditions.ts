@@ -24,6 +24,7 @@ export type RenditionOutcome =
   | { readonly kind: 'too-large'; readonly original: number };
 
 const ENDING = /\.png$/;
+const MOST_TOO_SMALL = 1_000;
 const WEBP_QUALITY = 90;
 const TRANSPARENT = { r: 0, g: 0, b: 0, alpha: 0 };
 
@@ -49,6 +50,8 @@ export function renditionType(rendition: Rendition): string {
  */
 export class Renditions {
   readonly #storage: ObjectStorage;
+  /** Longest sides of the icons for which too much was asked last: who asks again and again costs no reading. */
+  readonly #tooSmall = new Map<string, number>();
   readonly #making = new Map<string, Promise<RenditionOutcome>>();
   readonly #work = new BoundedWork({
     what: 'Resizing images',
@@ -69,6 +72,10 @@ export class Renditions {
    */
   make(original: string, rendition: Rendition): Promise<RenditionOutcome> {
     const path = renditionPath(original, rendition);
+    const longestSide = this.#tooSmall.get(original);
+    if (longestSide !== undefined && longestSide < largestSizeOf(rendition)) {
+      return Promise.resolve({ kind: 'too-large', original: longestSide });
+    }
     const running = this.#making.get(path);
     if (running) return running;
     const making = this.#work
@@ -82,7 +89,11 @@ export class Renditions {
     const bytes = await readObject(this.#storage, original);
     if (!bytes) return { kind: 'no-original' };
     const longestSide = await longestSideOf(bytes);
-    if (longestSide < largestSizeOf(rendition)) return { kind: 'too-large', original: longestSide };
+    if (longestSide < largestSizeOf(rendition)) {
+      if (this.#tooSmall.size >= MOST_TOO_SMALL) this.#tooSmall.clear();
+      this.#tooSmall.set(original, longestSide);
+      return { kind: 'too-large', original: longestSide };
+    }
     const made = await render(bytes, rendition);
     await this.#storage.put(renditionPath(original, rendition), made, renditionType(rendition));
     // Whoever deletes an icon deletes the original first and then what was made of it, so one of the two sees the other.

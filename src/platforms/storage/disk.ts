@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, opendir, rename, rm, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, opendir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { assertObjectPath } from './objectPath.ts';
@@ -8,6 +8,7 @@ import {
   BadObjectPathError,
   type ByteRange,
   type ObjectStorage,
+  type Put,
   type StoredObject,
 } from './objectStorage.ts';
 import { StorageFullError, StorageUnavailableError } from './storageErrors.ts';
@@ -20,19 +21,24 @@ const UNFINISHED = '.unfinished';
 const ABANDONED_AFTER_MILLISECONDS = 3_600_000;
 const MOST_LEFTOVERS_AT_ONCE = 1_000;
 
-/** Files in a folder of this machine. The root may be a symbolic link; nothing below it may. */
+/**
+ * Files in a folder of this machine. The root may be a symbolic link; nothing below it may. The root is made once: when it is
+ * gone later, its volume is, and everything in it is away rather than deleted.
+ */
 export class DiskStorage implements ObjectStorage {
   readonly #root: string;
+  #rootWasThere = false;
   #leftoversRemovedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param root - a folder; it is made when something is stored */
+  /** @param root - a folder; it is made when the storage is first used */
   constructor(root: string) {
     this.#root = resolve(root);
   }
 
-  async put(path: string, bytes: Buffer): Promise<void> {
+  async put(path: string, bytes: Buffer): Promise<Put> {
     assertObjectPath(path);
-    await asStorageError(async () => {
+    return asStorageError(async () => {
+      await this.#requireRoot();
       await this.#removeLeftovers();
       const folder = await this.#makeFolder(dirname(path));
       const file = join(this.#root, path);
@@ -41,6 +47,7 @@ export class DiskStorage implements ObjectStorage {
       if (!present) await this.#writeWhole(file, bytes);
       // Also for a file that is there already: whoever put it there may not have come to this line.
       await syncFolder(folder);
+      return present ? 'was-there' : 'stored';
     });
   }
 
@@ -84,6 +91,13 @@ export class DiskStorage implements ObjectStorage {
     return join(this.#root, path);
   }
 
+  /** Makes the root if this process has not seen it yet. */
+  async #requireRoot(): Promise<void> {
+    if (!this.#rootWasThere) await makeDurably(this.#root);
+    if (!(await stat(this.#root)).isDirectory()) throw new StorageUnavailableError();
+    this.#rootWasThere = true;
+  }
+
   /** Looks at what is there, name by name. */
   async #find(path: string): Promise<Stats | undefined> {
     let at = this.#root;
@@ -92,21 +106,25 @@ export class DiskStorage implements ObjectStorage {
       at = join(at, name);
       stats = await lstatIfThere(at);
       refuseLink(stats);
-      if (!stats) return undefined;
+      if (!stats) {
+        await this.#requireRoot();
+        return undefined;
+      }
     }
     return stats;
   }
 
-  /** @returns where the folder is; it and the way to it are durable */
+  /** @returns where the folder is; the way to it is durable */
   async #makeFolder(folder: string): Promise<string> {
-    await makeDurably(this.#root);
     let at = this.#root;
     for (const name of folder === '.' ? [] : folder.split('/')) {
       at = join(at, name);
       const stats = await lstatIfThere(at);
       refuseLink(stats);
       if (stats && !stats.isDirectory()) throw new BadObjectPathError('A file is where a folder should be');
-      if (!stats) await makeDurably(at);
+      if (!stats) await makeIfMissing(at);
+      // Also when it is there already: the process that made it may not have come to this line.
+      await syncFolder(dirname(at));
     }
     return at;
   }
@@ -114,7 +132,7 @@ export class DiskStorage implements ObjectStorage {
   /** Nobody ever sees a part: the file gets its name when it is whole and on the disk. Of two at once, the last one stays. */
   async #writeWhole(file: string, bytes: Buffer): Promise<void> {
     const folder = join(this.#root, UNFINISHED);
-    await mkdir(folder, { recursive: true });
+    await makeIfMissing(folder);
     const unfinished = join(folder, randomUUID());
     try {
       const handle = await open(unfinished, 'wx', 0o644);
@@ -152,6 +170,15 @@ export class DiskStorage implements ObjectStorage {
 
 function refuseLink(stats: Stats | undefined): void {
   if (stats?.isSymbolicLink()) throw new BadObjectPathError('The path leads through a symbolic link');
+}
+
+/** Only this folder: a root that is gone is not made anew. */
+async function makeIfMissing(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
 }
 
 async function makeDurably(folder: string): Promise<void> {

@@ -7,9 +7,12 @@ import type { Readable } from 'node:stream';
  * Every method throws BadObjectPathError, StorageUnavailableError while the place is away, and `put` StorageFullError.
  */
 export interface ObjectStorage {
-  /** Stores the bytes whole or not at all; they are durable when it resolves. Storing the same again changes nothing. */
-  put(path: string, bytes: Buffer, contentType: string): Promise<void>;
-  /** @returns nothing when there is no such file */
+  /**
+   * Stores the bytes whole or not at all; they are durable when it resolves. A file that is there stays as it is, also when it
+   * comes from an earlier call that failed.
+   */
+  put(path: string, bytes: Buffer, contentType: string): Promise<Put>;
+  /** @returns nothing when there is no such file; never because the whole storage is not where it was */
   stat(path: string): Promise<StoredObject | undefined>;
   /**
    * The stream fails when the file breaks off. Who does not read it to its end has to destroy it.
@@ -25,6 +28,8 @@ export interface ObjectStorage {
   /** Where people find it: a path of the file system, or an `s3://` address. */
   locationOf(path: string): string;
 }
+
+export type Put = 'stored' | 'was-there';
 
 export interface StoredObject {
   readonly size: number;

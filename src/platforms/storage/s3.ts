@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
+  HeadBucketCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -9,7 +10,8 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { assertObjectPath } from './objectPath.ts';
-import type { ByteRange, ObjectStorage, StoredObject } from './objectStorage.ts';
+import type { ByteRange, ObjectStorage, Put, StoredObject } from './objectStorage.ts';
+import { rememberSuccess } from './rememberSuccess.ts';
 import { StorageFullError, StorageUnavailableError } from './storageErrors.ts';
 
 export interface S3Settings {
@@ -31,11 +33,15 @@ const ATTEMPTS = 3;
 const MOST_CONNECTIONS = 50;
 /** A pause also comes from a client of ours that reads slowly, and whose image should not be cut off for that. */
 const LONGER_FOR_PAUSES = 4;
+const BUCKET_IS_THERE_MILLISECONDS = 10_000;
 
 /** A bucket of Amazon S3, or of a server that speaks its protocol. */
 export class S3Storage implements ObjectStorage {
   readonly #bucket: string;
   readonly #client: S3Client;
+  readonly #requireBucket = rememberSuccess(async () => {
+    await asStorageError(() => this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket })));
+  }, BUCKET_IS_THERE_MILLISECONDS);
 
   constructor({ bucket, region, endpoint, pathStyle, credentials, timeoutMilliseconds }: S3Settings) {
     this.#bucket = bucket;
@@ -59,16 +65,28 @@ export class S3Storage implements ObjectStorage {
     });
   }
 
-  async put(path: string, bytes: Buffer, contentType: string): Promise<void> {
-    if (await this.stat(path)) return;
-    const object = { ...this.#object(path), Body: bytes, ContentType: contentType };
-    await asStorageError(() => this.#client.send(new PutObjectCommand(object)));
+  async put(path: string, bytes: Buffer, contentType: string): Promise<Put> {
+    // Looking first would leave a gap, and takes the right to list the bucket: without it a missing object is answered with 403.
+    const object = { ...this.#object(path), Body: bytes, ContentType: contentType, IfNoneMatch: '*' };
+    return asStorageError(async () => {
+      try {
+        await this.#client.send(new PutObjectCommand(object));
+        return 'stored';
+      } catch (error) {
+        if (statusOf(error) === PRECONDITION_FAILED) return 'was-there';
+        throw error;
+      }
+    });
   }
 
   async stat(path: string): Promise<StoredObject | undefined> {
     const object = this.#object(path);
     const found = await ifThere(() => this.#client.send(new HeadObjectCommand(object)));
-    if (!found) return undefined;
+    if (!found) {
+      // HEAD is answered without a body, which would tell a missing bucket apart.
+      await this.#requireBucket();
+      return undefined;
+    }
     return { size: found.ContentLength ?? 0, modified_at: found.LastModified?.getTime() ?? 0 };
   }
 
@@ -107,7 +125,7 @@ export class S3Storage implements ObjectStorage {
   }
 }
 
-/** @returns nothing when the object is not there; HEAD has no body that would tell a missing bucket apart */
+/** @returns nothing when the object is not there */
 async function ifThere<T>(request: () => Promise<T>): Promise<T | undefined> {
   return asStorageError(async () => {
     try {
@@ -121,6 +139,7 @@ async function ifThere<T>(request: () => Promise<T>): Promise<T | undefined> {
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList; HEAD answers without a code. */
 const NOT_THERE: ReadonlySet<string> = new Set(['NoSuchKey', 'NotFound']);
+const PRECONDITION_FAILED = 412;
 const INSUFFICIENT_STORAGE = 507;
 
 /** Whatever is wrong out there, from a lost connection to keys that have expired, may be put right meanwhile. */
@@ -128,8 +147,11 @@ async function asStorageError<T>(request: () => Promise<T>): Promise<T> {
   try {
     return await request();
   } catch (error) {
-    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-    if (status === INSUFFICIENT_STORAGE) throw new StorageFullError({ cause: error });
+    if (statusOf(error) === INSUFFICIENT_STORAGE) throw new StorageFullError({ cause: error });
     throw new StorageUnavailableError({ cause: error });
   }
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
 }

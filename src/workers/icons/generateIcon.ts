@@ -18,7 +18,6 @@ import { done, type Outcome } from '../outcome.ts';
 import { callEnded, MOST_PAID } from './callEnded.ts';
 import { again, conclude, failedAfter, giveUp, type IconWork, startNext } from './iconWork.ts';
 import { keepingAlive, survivingLostLock } from './liveCall.ts';
-import { requireStorage } from './storeIcon.ts';
 
 const PAID_TWICE =
   'it is not known what became of two calls for this icon; there is no third one, because both may have been paid';
@@ -124,7 +123,7 @@ async function make(
 ): Promise<Outcome> {
   const { connection, provider, lane } = work;
   if (image.model !== provider.settings.model) return leaveToOthers(work, image, run);
-  await requireStorage(work, image);
+  await work.requireStorage();
   const reserved = provider.paid
     ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
     : undefined;

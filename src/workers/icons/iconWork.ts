@@ -40,6 +40,8 @@ export interface IconWork {
   /** The limits of a paid provider. */
   readonly lane: RateLane;
   readonly storage: ObjectStorage;
+  /** No call is made while its image would have no place to go. Throws StorageUnavailableError, StorageFullError. */
+  readonly requireStorage: () => Promise<void>;
   readonly credits: IconCredits;
   readonly jobs: IconJobs;
   readonly throttlePauses: ThrottlePauses;

@@ -5,6 +5,7 @@ import { Ledger } from '../../models/ledger.ts';
 import { openImageProvider } from '../../platforms/images/openImageProvider.ts';
 import { RateLane } from '../../platforms/images/rateLane.ts';
 import { openStorage } from '../../platforms/storage/openStorage.ts';
+import { openWriteProbe } from '../../platforms/storage/writeProbe.ts';
 import { announceLedgerChanges } from '../../producers/credits/announceLedgerChanges.ts';
 import { IconCredits } from '../../producers/icons/iconCredits.ts';
 import { IconJobs } from '../../producers/icons/iconJobs.ts';
@@ -37,6 +38,7 @@ export function openIconWork(
 ): SweepIconsDependencies {
   const provider = openImageProvider(environment);
   const prefix = environment.REDIS_PREFIX;
+  const storage = openStorage(environment);
   const ledger = new Ledger(connection, {
     onChange: announceLedgerChanges(redis, prefix, queues, logger),
   });
@@ -51,7 +53,8 @@ export function openIconWork(
       tokens: environment.OPENAI_RATE_LIMIT_TPM,
       images: environment.OPENAI_RATE_LIMIT_IPM,
     }),
-    storage: openStorage(environment),
+    storage,
+    requireStorage: openWriteProbe(storage),
     credits: new IconCredits(
       openCreditsProvider(environment, connection, ledger, logger),
       environment.ICONS_CREDITS_PER_ICON,

@@ -9,33 +9,33 @@ import { pauseIcons } from './pauseIcons.ts';
 /** Together with the waits below the time that a lease leaves for storing. */
 const MOST_TRIES = 5;
 
+/** A path has whole seconds. */
+const NEXT_PATH_MILLISECONDS = 1_000;
+
 /**
- * Stores an icon that may have been paid, and so is not given up at the first trouble.
+ * Stores an icon that may have been paid, and so is not given up at the first trouble. It never takes the place of a file that
+ * is there: a clearing may have forgotten that one and be about to remove it.
  *
- * @throws StorageUnavailableError, StorageFullError - when it cannot be stored; the icon is lost then
+ * @throws StorageUnavailableError, StorageFullError - when it cannot be stored; the icon is lost then, and no further one is
+ *   made until an operator has seen to it
  */
 export async function storeIcon(work: IconWork, image: IconImage, png: Buffer, run: Run): Promise<IconFile> {
-  const created_at = Date.now();
-  const { folder, path } = iconPath(image.category, image.content_key, created_at);
+  let created_at = Date.now();
   for (let attempt = 1; ; attempt += 1) {
+    const { folder, path } = iconPath(image.category, image.content_key, created_at);
     try {
-      await work.storage.put(path, png, 'image/png');
-      return { path, folder, size: png.length, created_at };
+      const put = await work.storage.put(path, png, 'image/png');
+      if (put === 'stored') return { path, folder, size: png.length, created_at };
+      if (attempt === MOST_TRIES) throw new StorageUnavailableError();
+      created_at += NEXT_PATH_MILLISECONDS;
     } catch (error) {
-      if (error instanceof StorageFullError) {
+      const isLast = error instanceof StorageUnavailableError && attempt === MOST_TRIES;
+      if (isLast || error instanceof StorageFullError) {
         await pauseIcons(work, error.message, run);
         throw error;
       }
-      if (!(error instanceof StorageUnavailableError) || attempt === MOST_TRIES) throw error;
+      if (!(error instanceof StorageUnavailableError)) throw error;
       await wait(work.times.retry * attempt, undefined, { signal: run.signal });
     }
   }
-}
-
-/** No call is made while its image would have no place to go. @throws StorageUnavailableError */
-export async function requireStorage(
-  { storage }: Pick<IconWork, 'storage'>,
-  image: IconImage,
-): Promise<void> {
-  await storage.stat(iconPath(image.category, image.content_key, Date.now()).path);
 }

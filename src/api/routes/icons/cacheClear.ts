@@ -1,15 +1,16 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import type { StoredIcon } from '../../../domain/icons/storedIcon.ts';
-import { takeFilesToClear } from '../../../models/iconFiles.ts';
+import { type ClearSelection, takeFilesToClear } from '../../../models/iconFiles.ts';
 import { renditionFolder } from '../../../platforms/images/renditions.ts';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import { answerJson } from '../../answer.ts';
 import { parseJsonObject } from '../../body/json.ts';
 import { readBody } from '../../body/readBody.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
-import { type CacheDependencies, folderNamed } from './cached.ts';
+import { type CacheDependencies, categoryNamed } from './cached.ts';
 
 const BODY_LIMIT_BYTES = 1_048_576;
 const DAY_MILLISECONDS = 86_400_000;
@@ -25,13 +26,6 @@ const ClearBody = z
     older_than_days: z.number().min(0).optional().meta({ description: '0 means of any age' }),
   })
   .meta({ id: 'ClearIconCache' });
-
-/** What is to be cleared: both that are absent mean everything. */
-interface Wanted {
-  readonly folder?: string;
-  /** Milliseconds. */
-  readonly olderThan?: number;
-}
 
 /** `POST /api/icons/cache/clear`: deletes stored icons, never those that were saved to a workspace. */
 export function cacheClearRoute(dependencies: CacheDependencies): Route {
@@ -64,22 +58,17 @@ export function cacheClearRoute(dependencies: CacheDependencies): Route {
   };
 }
 
-async function readWanted(request: Request): Promise<Wanted> {
+async function readWanted(request: Request): Promise<ClearSelection> {
   const bytes = await readBody(request, BODY_LIMIT_BYTES);
   if (bytes.length === 0) return {};
   const { category, older_than_days: days } = parseJsonObject(bytes);
-  const folder = readFolder(category);
-  const olderThan = readOlderThan(days);
-  return {
-    ...(folder === undefined ? {} : { folder }),
-    ...(olderThan === undefined ? {} : { olderThan }),
-  };
+  return { category: readCategory(category), olderThan: readOlderThan(days) };
 }
 
-function readFolder(category: unknown): string | undefined {
+function readCategory(category: unknown): string | undefined {
   if (category === undefined || category === null) return undefined;
   if (typeof category !== 'string') throw new BadRequestError('category must be a text');
-  return folderNamed(category);
+  return categoryNamed(category);
 }
 
 function readOlderThan(days: unknown): number | undefined {
@@ -90,10 +79,12 @@ function readOlderThan(days: unknown): number | undefined {
   return Math.min(days, MOST_DAYS) * DAY_MILLISECONDS;
 }
 
-async function clear({ connection, storage }: CacheDependencies, wanted: Wanted): Promise<number> {
+/** As long as it gets on, it may take longer than other answers: the contract knows no part of a clearing. */
+async function clear({ connection, storage }: CacheDependencies, wanted: ClearSelection): Promise<number> {
   let cleared = 0;
   for (;;) {
-    const taken = await takeFilesToClear(connection, wanted, CLEARED_AT_ONCE);
+    const taking = takeFilesToClear(connection, wanted, CLEARED_AT_ONCE);
+    const taken = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', taking);
     await removeFiles(storage, taken);
     cleared += taken.length;
     if (taken.length < CLEARED_AT_ONCE) return cleared;
@@ -109,6 +100,6 @@ async function removeFiles(storage: ObjectStorage, icons: readonly StoredIcon[])
 
 /** The original first: whoever makes a rendition meanwhile finds it gone, and removes what was made (`Renditions`). */
 async function removeFile(storage: ObjectStorage, path: string): Promise<void> {
-  await storage.remove(path);
+  await withinDeadline(ANSWER_MILLISECONDS, 'The file storage', storage.remove(path));
   await storage.removeFolder(renditionFolder(path));
 }

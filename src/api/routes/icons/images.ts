@@ -65,10 +65,16 @@ function documentationOf(summary: string): RouteDocumentation {
 }
 
 async function serveImage(storage: ObjectStorage, path: string, response: Response): Promise<void> {
+  if (!isInOneFolder(path)) refuse(response);
   const request: Request = response.req;
   const contentType = CONTENT_TYPES.get(path.slice(path.lastIndexOf('.') + 1));
   if (!contentType || !(await serveObject(storage, { path, contentType }, request, response)))
     refuse(response);
+}
+
+/** A parameter of the address may hold a `/` that was written as `%2F`, and lead to what is not given out here. */
+export function isInOneFolder(path: string): boolean {
+  return path.split('/').length <= 2;
 }
 
 /** It may be stored in a moment, so nobody keeps this answer. */

@@ -13,7 +13,7 @@ import { withinDeadline } from '../../deadline.ts';
 import { badRequestFrom, UnprocessableError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import { batchZipRoute, type ZipDependencies } from './batchZip.ts';
-import { FILE_ANSWERS, refuse } from './images.ts';
+import { FILE_ANSWERS, isInOneFolder, refuse } from './images.ts';
 import { serveObject, timeLeft } from './serveObject.ts';
 
 const IconPath = z.object({
@@ -92,7 +92,7 @@ async function serveRendition(
   response: Response,
 ): Promise<void> {
   const original = `${request.params['folder']}/${request.params['file']}`;
-  if (!original.endsWith('.png')) refuse(response);
+  if (!isInOneFolder(original) || !original.endsWith('.png')) refuse(response);
   const file = { path: renditionPath(original, rendition), contentType: renditionType(rendition) };
   if (await serveObject(storage, file, request, response)) return;
   await makeInTime(renditions, original, rendition, request, response);

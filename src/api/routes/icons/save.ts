@@ -1,25 +1,29 @@
 import type { Request, Response } from 'express';
+import type { Connection } from 'mongoose';
 import { z } from 'zod';
 import { type Caller, mayUse } from '../../../domain/accounts/caller.ts';
 import { categoryTitle } from '../../../domain/icons/categories.ts';
 import type { StoredIcon } from '../../../domain/icons/storedIcon.ts';
-import { findFile, markSaved } from '../../../models/iconFiles.ts';
+import { findFile } from '../../../models/iconFiles.ts';
 import type { Reply } from '../../../models/idempotency.ts';
-import type { WorkspaceOutcome } from '../../../models/workspaceBook.ts';
+import type { WorkspaceOutcome, WorkspaceRefusal } from '../../../models/workspaceBook.ts';
+import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import { parseJsonObject } from '../../body/json.ts';
 import { readBody } from '../../body/readBody.ts';
+import { withinDeadline } from '../../deadline.ts';
 import { BadRequestError, badRequestFrom, ConflictError, HttpError, NotFoundError } from '../../errors.ts';
 import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
 import type { Route } from '../../route.ts';
 import { KeyHeader, UserId } from '../credits/creditFields.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
 import { imageUrl } from './imageUrl.ts';
+import { timeLeft } from './serveObject.ts';
 
 type SaveDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'storage' | 'workspace'>;
 
 const BODY_LIMIT_BYTES = 16_384;
-/** An address of ours, of any host: behind a proxy the process does not know its own. */
-const IMAGE_ADDRESS = /^(?:https?:\/\/[^/?#]+)?\/api\/images\/([^/?#]+\/[^/?#]+)$/;
+/** An address of ours, of any host and below any path: behind a proxy the process does not know its own. */
+const IMAGE_ADDRESS = /^(?:https?:\/\/[^/?#]+)?(?:\/[^?#]*)?\/api\/images\/([^/?#]+\/[^/?#]+)$/;
 
 const SaveBody = z
   .object({
@@ -86,19 +90,27 @@ async function save(
   if (!body.success) throw badRequestFrom(body.error, 'body');
   const user_id = workspaceOf(request.context.caller, body.data.user_id);
   const path = pathOf(body.data.image_url);
-  const icon = await findFile(connection, path);
-  // Marked before it is looked for: what is marked is not cleared any more, so it is there or was gone before.
-  if (!icon || !(await markSaved(connection, path)) || !(await storage.stat(path))) {
-    throw new NotFoundError('Image not found');
-  }
+  const finding = findStored(connection, storage, path);
+  const icon = await withinDeadline(timeLeft(request), 'What is stored', finding);
+  if (!icon) throw new NotFoundError('Image not found');
   await workspace.firstContact(user_id);
   const address = imageUrl(environment, path);
   const answer = await workspace.writer.write({
-    command: { kind: 'save', project: projectOf(icon, user_id, address, body.data.title) },
+    command: { kind: 'save', project: projectOf(icon, user_id, address, body.data.title), icon: path },
     reply: (outcome) => replyTo(outcome, address, request),
     once: onceOf(request, sent),
   });
   answerOnce(request, response, answer);
+}
+
+/** The file only has to be there once: a clearing deletes the record first, and then nothing is saved. */
+async function findStored(
+  connection: Connection,
+  storage: ObjectStorage,
+  path: string,
+): Promise<StoredIcon | undefined> {
+  const icon = await findFile(connection, path);
+  return icon && (await storage.stat(path)) ? icon : undefined;
 }
 
 function workspaceOf(caller: Caller | undefined, named: string | undefined): string {
@@ -138,14 +150,23 @@ function projectOf({ metadata, path }: StoredIcon, user_id: string, address: str
 }
 
 function replyTo(outcome: WorkspaceOutcome, address: string, request: Request): Reply {
-  if (outcome.kind === 'refused') {
-    const refusal =
-      outcome.reason === 'unknown-user'
-        ? new NotFoundError('User not found')
-        : new ConflictError('The workspace has no room for it; delete projects first');
-    return refusalReply(refusal, request);
-  }
+  if (outcome.kind === 'refused') return refusalReply(refusalOf(outcome.reason), request);
   const { code, title, user_id } = outcome.project;
   const saved: z.infer<typeof Saved> = { project_code: code, title, user_id, image_url: address };
   return { status: 201, body: JSON.stringify(saved) };
+}
+
+function refusalOf(reason: WorkspaceRefusal): HttpError {
+  switch (reason) {
+    case 'unknown-user':
+      return new NotFoundError('User not found');
+    case 'unknown-icon':
+      // Cleared since it was found.
+      return new NotFoundError('Image not found');
+    case 'storage-exceeded':
+    case 'too-many-projects':
+      return new ConflictError('The workspace has no room for it; delete projects first');
+    case 'unknown-project':
+      throw new Error('A save names no project');
+  }
 }

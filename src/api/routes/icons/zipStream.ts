@@ -1,5 +1,7 @@
+import type { Readable } from 'node:stream';
 import { Zip, ZipPassThrough } from 'fflate';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
+import { StorageUnavailableError } from '../../../platforms/storage/storageErrors.ts';
 
 export interface ZipEntry {
   /** In the archive; each only once. */
@@ -15,6 +17,8 @@ const NO_MORE = new Uint8Array(0);
 /**
  * A zip archive of stored files, piece by piece, of which only the piece at hand is in memory. Nothing is compressed: images
  * are already. A file that is not there any more is left out.
+ *
+ * @throws StorageUnavailableError also when a file breaks off
  */
 export async function* zipOf(
   storage: ObjectStorage,
@@ -31,7 +35,7 @@ export async function* zipOf(
     const file = new ZipPassThrough(name);
     file.mtime = modified_at;
     zip.add(file);
-    for await (const piece of stream) {
+    for await (const piece of piecesOf(stream)) {
       file.push(piece);
       yield* ready.splice(0);
     }
@@ -40,4 +44,12 @@ export async function* zipOf(
   }
   zip.end();
   yield* ready.splice(0);
+}
+
+async function* piecesOf(stream: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw new StorageUnavailableError({ cause: error });
+  }
 }

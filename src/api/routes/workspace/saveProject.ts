@@ -126,6 +126,7 @@ function refusalOf(reason: WorkspaceRefusal): HttpError {
     case 'too-many-projects':
       return new BadRequestError('Too many projects, or too long titles and metadata. Delete some first.');
     case 'unknown-project':
-      throw new Error('A save names no project');
+    case 'unknown-icon':
+      throw new Error('A save of a project names neither a project nor an icon');
   }
 }
