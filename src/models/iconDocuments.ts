@@ -71,6 +71,8 @@ const imageSchema = new Schema(
     credits: { type: Number, required: true },
     reservation_id: String,
     asked_at: { type: Date, required: true },
+    /** When a single image was last seen to wait for what is no fault of its own; nothing before. */
+    progressed_at: Date,
     finished_at: Date,
     /** Whether its job was added in this round. */
     queued: { type: Boolean, required: true },
@@ -146,6 +148,7 @@ export interface ImageDocument extends Omit<IconImage, 'image_id' | 'file' | 'as
   _id: string;
   file: FileFields | null;
   asked_at: Date;
+  progressed_at?: Date;
   finished_at: Date | null;
   queued: boolean;
   budget_month: string | null;
@@ -206,7 +209,7 @@ export function toBatch(document: BatchDocument): IconBatch {
 }
 
 export function toImage(document: ImageDocument): IconImage {
-  const { _id, queued: _queued, budget_month: _month, file, ...image } = document;
+  const { _id, queued: _queued, budget_month: _month, progressed_at: _progressed, file, ...image } = document;
   return {
     ...image,
     image_id: _id,

@@ -3,6 +3,7 @@ import type { IconImage } from '../../domain/icons/icon.ts';
 import { findBatch } from '../../models/iconBatches.ts';
 import { claimGeneration, forgetFile, releaseGeneration } from '../../models/iconGenerations.ts';
 import { beginCall, findImage } from '../../models/iconImages.ts';
+import { noteWaiting } from '../../models/iconSweeps.ts';
 import type { iconsQueue } from '../../queues/icons.ts';
 import type { Handlers, Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
@@ -93,6 +94,7 @@ async function make(work: IconWork, image: IconImage, unknownBefore: number, run
     : undefined;
   if (reserved?.kind === 'never') return giveUp(work, image, reserved.reason, run);
   if (reserved?.kind === 'wait') {
+    await noteWaiting(connection, image);
     await releaseGeneration(connection, image.content_key, image.image_id);
     return again(reserved.milliseconds, 'the limits of the provider');
   }
