@@ -16,7 +16,32 @@ export async function unsettledBatches(
   before: number,
   limit: number,
 ): Promise<IconBatch[]> {
-  return findUnsettled(connection, before, limit, {});
+  return findUnsettled(connection, before, limit, {
+    $or: [{ confirmed: { $ne: false } }, { status: { $ne: 'pending' } }],
+  });
+}
+
+/** Batches whose sender was not told that they are made; the longest ago first. */
+export async function unconfirmedBatches(
+  connection: Connection,
+  before: number,
+  limit: number,
+): Promise<IconBatch[]> {
+  return findUnsettled(connection, before, limit, { status: 'pending', confirmed: false });
+}
+
+/** Single images whose sender was not told that they are made. */
+export async function unconfirmedSingleImages(
+  connection: Connection,
+  askedBefore: number,
+  limit: number,
+): Promise<IconImage[]> {
+  const found = await images(connection)
+    .find({ batch_id: null, status: 'pending', confirmed: false, asked_at: { $lte: new Date(askedBefore) } })
+    .sort({ asked_at: 1 })
+    .limit(limit)
+    .toArray();
+  return found.map(toImage);
 }
 
 /** Running or cancelled batches with open images and without progress since `progressedBefore`; the longest ago first. */
@@ -85,7 +110,12 @@ export async function openSingleImages(
   limit: number,
 ): Promise<IconImage[]> {
   const found = await images(connection)
-    .find({ batch_id: null, ...OPEN_IMAGES, asked_at: { $lte: new Date(askedBefore) } })
+    .find({
+      batch_id: null,
+      ...OPEN_IMAGES,
+      confirmed: { $ne: false },
+      asked_at: { $lte: new Date(askedBefore) },
+    })
     .sort({ asked_at: 1 })
     .limit(limit)
     .toArray();

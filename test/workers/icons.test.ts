@@ -323,6 +323,24 @@ describe('the sweep', () => {
     expect(await icons.ended(alone)).toMatchObject({ status: 'succeeded' });
   });
 
+  test('cancels what was kept for a sender who was told to come back', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    await queue.pause();
+    const batchId = await icons.askBatch(['unheard 1', 'unheard 2']);
+    const imageId = await icons.ask('unheard alone');
+    // As a process leaves it that loses MongoDB right after the commit.
+    await loseRedis();
+    await batches().updateOne({ _id: batchId }, { $set: { confirmed: false } });
+    const kept = { confirmed: false, asked_at: new Date(Date.now() - 60_000) };
+    await images().updateOne({ _id: imageId }, { $set: kept });
+    await age(batchId, 60_000);
+    await queue.resume();
+    await icons.sweep();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'cancelled', cancelled: 2 });
+    expect(await icons.image(imageId)).toMatchObject({ status: 'cancelled' });
+    expect(await queue.count()).toBe(0);
+  });
+
   test('ends what does not move, and nothing else', async () => {
     icons.openai.behave(() => ({ kind: 'make-and-hang' }));
     const stuck = await icons.askBatch(['stuck 1', 'stuck 2', 'stuck 3', 'stuck 4']);
@@ -346,7 +364,13 @@ describe('the sweep', () => {
     expect(await icons.batch(moving)).toMatchObject({ failed: 0 });
     icons.openai.behave(() => undefined);
     expect(await icons.settled(moving)).toMatchObject({ status: 'completed', successful: 1 });
+    await age(stuck, 60_000);
+    await icons.sweep();
     expect(await icons.settled(stuck)).toMatchObject({ status: 'failed', successful: 0 });
+    expect(await icons.requests.retryFailed(stuck, CALLER)).toEqual({ kind: 'started', images: 4 });
+    await waitFor('the retry', async () =>
+      (await icons.batch(stuck)).status === 'completed' ? true : undefined,
+    );
   });
 
   test('closes a round that nobody closed', async () => {

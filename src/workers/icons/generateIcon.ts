@@ -20,9 +20,9 @@ const PAID_TWICE =
  * makes no call that is not in the list of calls.
  */
 export function createGenerateIcon(work: IconWork): Handlers<typeof iconsQueue>['generate-icon'] {
-  return async ({ image_id, round_job }, run) => {
+  return async ({ image_id, round_job, asked_at }, run) => {
     const image = await findImage(work.connection, image_id);
-    if (!image) return done;
+    if (!image || (asked_at !== undefined && asked_at !== image.asked_at)) return done;
     // Ended by a run before, or with its batch. If that run was killed before it started the next one, the round does.
     if (image.status !== 'pending' && image.status !== 'running') return done;
     const outcome = (await isCancelled(work, image))

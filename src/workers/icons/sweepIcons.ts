@@ -1,6 +1,6 @@
 import { type IconBatch, imagesDone } from '../../domain/icons/batch.ts';
 import type { IconImage } from '../../domain/icons/icon.ts';
-import { failBatch, finishBatch } from '../../models/iconBatches.ts';
+import { cancelBatch, failBatch, finishBatch } from '../../models/iconBatches.ts';
 import { giveUpLostCalls } from '../../models/iconCalls.ts';
 import { findBatchImages } from '../../models/iconImages.ts';
 import {
@@ -11,6 +11,8 @@ import {
   removeOld,
   stuckBatches,
   stuckSingleImages,
+  unconfirmedBatches,
+  unconfirmedSingleImages,
   unsettledBatches,
 } from '../../models/iconSweeps.ts';
 import { roundJobId } from '../../producers/icons/iconJobs.ts';
@@ -44,6 +46,7 @@ export function createSweepIcons(
   return async (_payload, run) => {
     // Of no host: one whose clock is ahead would end what moves on the others.
     const now = await readStoreClock(work.connection);
+    await cancelUnconfirmed(work, now, run);
     const restarted = await restartRounds(work, now, run);
     if (await isHeldBack(work)) await grantTime(work.connection);
     const stuck = await failStuck(work, now, run);
@@ -52,6 +55,20 @@ export function createSweepIcons(
     const removed = await removeInPages(work, now, run);
     return { kind: 'done', result: { stuck, restarted, single, lost, removed } };
   };
+}
+
+/** What was kept while its sender was told to come back is not made, nor charged. */
+async function cancelUnconfirmed(work: SweepIconsDependencies, now: number, run: Run): Promise<void> {
+  const before = now - GRACE_MILLISECONDS;
+  for (const { batch_id } of await unconfirmedBatches(work.connection, before, PAGE)) {
+    run.signal.throwIfAborted();
+    const batch = await cancelBatch(work.connection, batch_id);
+    if (batch) await restartRound(work, batch, run);
+  }
+  for (const image of await unconfirmedSingleImages(work.connection, before, PAGE)) {
+    run.signal.throwIfAborted();
+    await conclude(work, image, { status: 'cancelled', error: 'Its start was not confirmed' }, run);
+  }
 }
 
 /** An operator's pause, a quota that is used up, or a rest that the provider asked for: none of the images can move. */
