@@ -231,6 +231,7 @@ export function readEnvironment(source: Record<string, string | undefined> = pro
     ...missingForRemoteCredits(present),
     ...missingPartners(present),
     ...missingForS3(present),
+    ...(parsed.data ? contradictoryTimes(parsed.data) : []),
   ];
   if (!parsed.success || problems.length > 0) throw new InvalidEnvironmentError(problems);
   return Object.freeze(parsed.data);
@@ -242,6 +243,18 @@ function missingForRemoteCredits(present: Record<string, string | undefined>): s
   return ['CREDITS_REMOTE_URL', 'CREDITS_REMOTE_KEY']
     .filter((name) => present[name] === undefined)
     .map((name) => `${name}: is needed with CREDITS_PROVIDER=remote`);
+}
+
+/** A job ends after 300 s (`src/queues/icons.ts`), with the storing of its image, which takes up to 60 s. */
+const LONGEST_CALL_SECONDS = 240;
+
+function contradictoryTimes({ OPENAI_TIMEOUT_SECONDS, ICONS_BATCH_TIMEOUT_SECONDS }: Environment): string[] {
+  const problems: string[] = [];
+  if (OPENAI_TIMEOUT_SECONDS > LONGEST_CALL_SECONDS)
+    problems.push(`OPENAI_TIMEOUT_SECONDS: is ${LONGEST_CALL_SECONDS} at most`);
+  if (ICONS_BATCH_TIMEOUT_SECONDS <= OPENAI_TIMEOUT_SECONDS)
+    problems.push('ICONS_BATCH_TIMEOUT_SECONDS: has to be longer than one call (OPENAI_TIMEOUT_SECONDS)');
+  return problems;
 }
 
 function missingForS3(present: Record<string, string | undefined>): string[] {

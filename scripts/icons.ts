@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { CALL_OUTCOMES, type CallOutcome, type IconCall } from '../src/domain/icons/call.ts';
 import { countCalls, listCalls } from '../src/models/iconCalls.ts';
+import { grantTime } from '../src/models/iconSweeps.ts';
 import { iconsQueue } from '../src/queues/icons.ts';
 import { withRedis } from '../src/runtime/outage.ts';
 import { auditCommand } from './command/auditCommand.ts';
@@ -63,6 +64,7 @@ async function pause({ connection, queues }: OpenSystem): Promise<void> {
 
 async function resume({ connection, queues }: OpenSystem): Promise<void> {
   const queue = queues.of(iconsQueue);
+  await grantTime(connection);
   await withRedis(() => queue.resume());
   await auditCommand(connection, 'icons.resume', queue.name);
   printLine('Images are started again.');

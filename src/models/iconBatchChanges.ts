@@ -66,22 +66,23 @@ export async function changeBatch(
   if (to !== before.status && !BATCH_TRANSITIONS[before.status].includes(to)) {
     throw new ForbiddenBatchTransitionError(before.status, to);
   }
-  const changed = { ...before, ...change, progressed_at: Date.now() };
+  const changed = { ...before, ...change };
   const running = to === 'running' ? { ...changed, current_category: categoryOfSlice(changed) } : changed;
   const contents = eventsOf(running);
   const after = { ...running, event_seq: before.event_seq + contents.length };
-  await writeBatch(connection, before, after, session);
+  const progressed_at = await writeBatch(connection, before, after, session);
   await addEvents(connection, before.batch_id, before.event_seq + 1, contents, session);
-  return after;
+  return { ...after, progressed_at };
 }
 
+/** @returns its `progressed_at` */
 async function writeBatch(
   connection: Connection,
   before: IconBatch,
   after: IconBatch,
   session: ClientSession,
-): Promise<void> {
-  const written = await batches(connection).updateOne(
+): Promise<number> {
+  const written = await batches(connection).findOneAndUpdate(
     { _id: before.batch_id, status: before.status, event_seq: before.event_seq },
     {
       $set: {
@@ -92,17 +93,19 @@ async function writeBatch(
         current_category: after.current_category,
         started_at: toDate(after.started_at),
         completed_at: toDate(after.completed_at),
-        progressed_at: new Date(after.progressed_at),
         round: after.round,
         event_seq: after.event_seq,
         error: after.error,
         reservation_id: after.reservation_id,
         settled: after.settled,
       },
+      // Of one clock for the whole fleet: the sweep compares it with the same.
+      $currentDate: { progressed_at: true },
     },
-    { session },
+    { session, returnDocument: 'after', projection: { progressed_at: 1 } },
   );
-  if (written.matchedCount !== 1) throw new ForeignBatchWriteError(before.batch_id);
+  if (!written) throw new ForeignBatchWriteError(before.batch_id);
+  return written.progressed_at.getTime();
 }
 
 /** Whether calls may begin for it. */

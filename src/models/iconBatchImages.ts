@@ -28,11 +28,14 @@ export async function endImages(
   return counted.length;
 }
 
+/** What a new round costs: where its credits are set aside, and how many one icon takes of them. */
+export type NewRound = Pick<IconImage, 'reservation_id' | 'credits'>;
+
 /** Makes the failed images pending again. @returns all of them, by index */
 export async function askAgain(
   connection: Connection,
   batch: IconBatch,
-  reservationId: string | null,
+  round: NewRound,
   budget: MonthlyBudget | undefined,
   session: ClientSession,
 ): Promise<IconImage[]> {
@@ -48,7 +51,7 @@ export async function askAgain(
     finished_at: null,
     // Behind the failure of its content, which holds for all who asked until then, also where clocks differ a little.
     asked_at: new Date(Math.max(Date.now(), lastEnd + 1)),
-    reservation_id: reservationId,
+    ...round,
     budget_month: budget?.month ?? null,
   };
   const ids = failed.map((image) => image._id);

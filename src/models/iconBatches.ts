@@ -1,16 +1,17 @@
 import type { ClientSession, Connection } from 'mongoose';
-import type { IconBatch } from '../domain/icons/batch.ts';
+import { canRetry, type IconBatch } from '../domain/icons/batch.ts';
 import { completedEvent, failedEvent, progressEvent } from '../domain/icons/batchEvents.ts';
 import type { IconImage } from '../domain/icons/icon.ts';
 import { addToEventOutbox } from './eventOutbox.ts';
 import { type BatchChange, changeBatch, isActive, readBatch } from './iconBatchChanges.ts';
-import { askAgain, endImages, openImages } from './iconBatchImages.ts';
+import { askAgain, endImages, type NewRound, openImages } from './iconBatchImages.ts';
 import { type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
-import { type BatchDocument, batches, images, toBatch } from './iconDocuments.ts';
+import { type BatchDocument, batches, confirmableSince, images, toBatch } from './iconDocuments.ts';
 import { type NewImage, newDocument } from './iconImages.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
+export type { NewRound } from './iconBatchImages.ts';
 export type { MonthlyBudget } from './iconBudgets.ts';
 export { prepareIcons } from './iconDocuments.ts';
 
@@ -45,7 +46,7 @@ export type BatchEnd =
 
 /**
  * What a retry of the failed images did. `unsettled`: the round before is being closed, which takes a moment. Nothing: no
- * such batch, it is not completed, or none of its images failed.
+ * such batch, it has not ended or was cancelled, or none of its images failed.
  */
 export type Retry =
   | {
@@ -84,6 +85,19 @@ export async function createBatch(
     await countInStats(connection, { batches: 1 }, session);
     return 'created';
   });
+}
+
+/**
+ * It is about to be queued, and its sender to be told so. What is not confirmed is cancelled by the sweep.
+ *
+ * @returns false when it is too late for that
+ */
+export async function confirmBatch(connection: Connection, batchId: string): Promise<boolean> {
+  const confirmed = await batches(connection).updateOne(
+    { _id: batchId, status: 'pending', created_at: { $gt: confirmableSince() } },
+    { $set: { confirmed: true } },
+  );
+  return confirmed.matchedCount === 1;
 }
 
 export async function findBatch(connection: Connection, batchId: string): Promise<IconBatch | undefined> {
@@ -165,23 +179,19 @@ export async function failBatch(
   });
 }
 
-/**
- * Runs the failed images of a completed batch again, in a new round.
- *
- * @param reservationId - where the credits of the new round are set aside
- */
+/** Runs the failed images of a completed or failed batch again, in a new round. */
 export async function retryFailed(
   connection: Connection,
   batchId: string,
-  reservationId: string | null,
+  round: NewRound,
   budget: MonthlyBudget | undefined,
 ): Promise<Retry> {
   return inTransaction(connection, async (session) => {
     const batch = await readBatch(connection, batchId, session);
-    if (batch?.status !== 'completed' || batch.failed === 0) return undefined;
+    if (!batch || !canRetry(batch)) return undefined;
     if (!batch.settled) return 'unsettled';
     if (!(await takeFromBudget(connection, batch.owner, batch.failed, budget, session))) return 'over-budget';
-    const again = await askAgain(connection, batch, reservationId, budget, session);
+    const again = await askAgain(connection, batch, round, budget, session);
     const after = await changeBatch(
       connection,
       batch,
@@ -190,7 +200,8 @@ export async function retryFailed(
         failed: 0,
         completed_at: null,
         round: batch.round + 1,
-        reservation_id: reservationId,
+        reservation_id: round.reservation_id,
+        error: null,
         settled: false,
       },
       () => [],
@@ -248,6 +259,7 @@ function newBatchDocument({ batch_id, ...batch }: NewBatch, total: number): Batc
     event_seq: 0,
     error: null,
     settled: false,
+    confirmed: false,
     finished_round: 0,
     calls_begun: 0,
   };

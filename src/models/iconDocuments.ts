@@ -6,6 +6,9 @@ import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
 import { type FileFields, fileSchema, prepareIconGenerations, toFile } from './iconGenerationDocuments.ts';
 
+/** Longer than an answer to a start takes, and shorter than the sweep waits. */
+const CONFIRMABLE_MILLISECONDS = 7_000;
+
 /** Its counters are written only together with the images that they count. */
 const batchSchema = new Schema(
   {
@@ -34,6 +37,8 @@ const batchSchema = new Schema(
     credits_user_id: String,
     reservation_id: String,
     settled: { type: Boolean, required: true },
+    /** Whether its sender was told that it is made, or is about to be. */
+    confirmed: Boolean,
     /** The last round whose end was told; 0 before. */
     finished_round: { type: Number, required: true },
     /** Raised by each call that begins: so a call and the end of its batch can't both be committed unseen by the other. */
@@ -71,6 +76,10 @@ const imageSchema = new Schema(
     credits: { type: Number, required: true },
     reservation_id: String,
     asked_at: { type: Date, required: true },
+    /** Of a single image: as of a batch. */
+    confirmed: Boolean,
+    /** When a single image was last seen to wait for what is no fault of its own; nothing before. */
+    progressed_at: Date,
     finished_at: Date,
     /** Whether its job was added in this round. */
     queued: { type: Boolean, required: true },
@@ -138,6 +147,7 @@ export interface BatchDocument
   started_at: Date | null;
   completed_at: Date | null;
   progressed_at: Date;
+  confirmed?: boolean;
   finished_round: number;
   calls_begun: number;
 }
@@ -146,6 +156,8 @@ export interface ImageDocument extends Omit<IconImage, 'image_id' | 'file' | 'as
   _id: string;
   file: FileFields | null;
   asked_at: Date;
+  progressed_at?: Date;
+  confirmed?: boolean;
   finished_at: Date | null;
   queued: boolean;
   budget_month: string | null;
@@ -192,8 +204,20 @@ export function budgets(connection: Connection) {
   return usable(connection).collection<BudgetDocument>('icon_budgets');
 }
 
+/** What was kept before is left to the sweep, which cancels it a little later. By the clock of the process that keeps it. */
+export function confirmableSince(): Date {
+  return new Date(Date.now() - CONFIRMABLE_MILLISECONDS);
+}
+
 export function toBatch(document: BatchDocument): IconBatch {
-  const { _id, finished_round: _round, calls_begun: _calls, metadata, ...batch } = document;
+  const {
+    _id,
+    confirmed: _confirmed,
+    finished_round: _round,
+    calls_begun: _calls,
+    metadata,
+    ...batch
+  } = document;
   return {
     ...batch,
     batch_id: _id,
@@ -206,7 +230,15 @@ export function toBatch(document: BatchDocument): IconBatch {
 }
 
 export function toImage(document: ImageDocument): IconImage {
-  const { _id, queued: _queued, budget_month: _month, file, ...image } = document;
+  const {
+    _id,
+    queued: _queued,
+    budget_month: _month,
+    progressed_at: _progressed,
+    confirmed: _confirmed,
+    file,
+    ...image
+  } = document;
   return {
     ...image,
     image_id: _id,

@@ -11,7 +11,7 @@ import {
 import { asStarted, type BatchChange, changeBatch, isActive, readBatch } from './iconBatchChanges.ts';
 import { giveBackToBudget, type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
 import { addCall, type NewCall } from './iconCalls.ts';
-import { batches, type ImageDocument, images, toImage } from './iconDocuments.ts';
+import { batches, confirmableSince, type ImageDocument, images, toImage } from './iconDocuments.ts';
 import { fromFile } from './iconGenerationDocuments.ts';
 import { renewLease } from './iconGenerations.ts';
 import { countInStats } from './iconStats.ts';
@@ -54,7 +54,8 @@ export async function createImage(
 ): Promise<'created' | 'over-budget'> {
   return inTransaction(connection, async (session) => {
     if (!(await takeFromBudget(connection, image.owner, 1, budget, session))) return 'over-budget';
-    await images(connection).insertOne(newDocument(image, true, budget), { session });
+    const document = { ...newDocument(image, true, budget), confirmed: false };
+    await images(connection).insertOne(document, { session });
     return 'created';
   });
 }
@@ -83,6 +84,20 @@ export function newDocument(
     queued,
     budget_month: budget?.month ?? null,
   };
+}
+
+/**
+ * It is about to be queued, and its sender to be told so. What is not confirmed is cancelled by the sweep.
+ *
+ * @returns nothing when it is too late for that
+ */
+export async function confirmImage(connection: Connection, imageId: string): Promise<IconImage | undefined> {
+  const confirmed = await images(connection).findOneAndUpdate(
+    { _id: imageId, status: 'pending', asked_at: { $gt: confirmableSince() } },
+    { $set: { confirmed: true } },
+    { returnDocument: 'after' },
+  );
+  return confirmed ? toImage(confirmed) : undefined;
 }
 
 export async function findImage(connection: Connection, imageId: string): Promise<IconImage | undefined> {

@@ -1,10 +1,14 @@
 import type { Connection, mongo } from 'mongoose';
 import type { IconBatch } from '../domain/icons/batch.ts';
 import type { IconImage } from '../domain/icons/icon.ts';
+import { usable } from '../runtime/mongo.ts';
 import { type BatchDocument, batches, events, images, toBatch, toImage } from './iconDocuments.ts';
 import { generations } from './iconGenerationDocuments.ts';
 import { OPEN_IMAGES } from './iconImages.ts';
 import { inTransaction } from './transaction.ts';
+
+const NOTED_EVERY_MILLISECONDS = 30_000;
+const PROGRESS = { $currentDate: { progressed_at: true } } as const;
 
 /** Batches whose round is not closed and in which nothing happened since `before`; the longest ago first. */
 export async function unsettledBatches(
@@ -12,7 +16,32 @@ export async function unsettledBatches(
   before: number,
   limit: number,
 ): Promise<IconBatch[]> {
-  return findUnsettled(connection, before, limit, {});
+  return findUnsettled(connection, before, limit, {
+    $or: [{ confirmed: { $ne: false } }, { status: { $ne: 'pending' } }],
+  });
+}
+
+/** Batches whose sender was not told that they are made; the longest ago first. */
+export async function unconfirmedBatches(
+  connection: Connection,
+  before: number,
+  limit: number,
+): Promise<IconBatch[]> {
+  return findUnsettled(connection, before, limit, { status: 'pending', confirmed: false });
+}
+
+/** Single images whose sender was not told that they are made. */
+export async function unconfirmedSingleImages(
+  connection: Connection,
+  askedBefore: number,
+  limit: number,
+): Promise<IconImage[]> {
+  const found = await images(connection)
+    .find({ batch_id: null, status: 'pending', confirmed: false, asked_at: { $lte: new Date(askedBefore) } })
+    .sort({ asked_at: 1 })
+    .limit(limit)
+    .toArray();
+  return found.map(toImage);
 }
 
 /** Running or cancelled batches with open images and without progress since `progressedBefore`; the longest ago first. */
@@ -27,6 +56,53 @@ export async function stuckBatches(
   });
 }
 
+/** The clock of MongoDB, which also sets `progressed_at`: milliseconds since 1970 UTC. */
+export async function readStoreClock(connection: Connection): Promise<number> {
+  const { localTime } = await usable(connection).getClient().db().command({ hello: 1 });
+  return new Date(localTime).getTime();
+}
+
+/** All that runs has its whole time again: while it is held back as a whole, nothing in it can move. */
+export async function grantTime(connection: Connection): Promise<void> {
+  await batches(connection).updateMany({ settled: false, status: 'running' }, PROGRESS);
+  await images(connection).updateMany({ batch_id: null, ...OPEN_IMAGES }, PROGRESS);
+}
+
+/** The image waits for its turn, which is no standstill. Written now and then only: it may be called as often as one likes. */
+export async function noteWaiting(
+  connection: Connection,
+  { image_id, batch_id }: Pick<IconImage, 'image_id' | 'batch_id'>,
+): Promise<void> {
+  const before = new Date(Date.now() - NOTED_EVERY_MILLISECONDS);
+  if (batch_id === null) {
+    const unnoted = { _id: image_id, ...OPEN_IMAGES, progressed_at: { $not: { $gte: before } } };
+    await images(connection).updateOne(unnoted, PROGRESS);
+  } else {
+    const running = { _id: batch_id, status: 'running', progressed_at: { $lt: before } } as const;
+    await batches(connection).updateOne(running, PROGRESS);
+  }
+}
+
+/** Single images without a result or progress since then; the longest ago first. */
+export async function stuckSingleImages(
+  connection: Connection,
+  progressedBefore: number,
+  limit: number,
+): Promise<IconImage[]> {
+  const before = new Date(progressedBefore);
+  const found = await images(connection)
+    .find({
+      batch_id: null,
+      ...OPEN_IMAGES,
+      asked_at: { $lte: before },
+      progressed_at: { $not: { $gt: before } },
+    })
+    .sort({ asked_at: 1 })
+    .limit(limit)
+    .toArray();
+  return found.map(toImage);
+}
+
 /** Single images without a result that were asked for before; the longest ago first. */
 export async function openSingleImages(
   connection: Connection,
@@ -34,7 +110,12 @@ export async function openSingleImages(
   limit: number,
 ): Promise<IconImage[]> {
   const found = await images(connection)
-    .find({ batch_id: null, ...OPEN_IMAGES, asked_at: { $lte: new Date(askedBefore) } })
+    .find({
+      batch_id: null,
+      ...OPEN_IMAGES,
+      confirmed: { $ne: false },
+      asked_at: { $lte: new Date(askedBefore) },
+    })
     .sort({ asked_at: 1 })
     .limit(limit)
     .toArray();

@@ -16,6 +16,13 @@ describe('a usable environment', () => {
       REDIS_PREFIX: 'millrace',
       LOG_LEVEL: 'info',
       BUSINESS_TIME_ZONE: 'Asia/Ho_Chi_Minh',
+      BATCH_SIZE_DEFAULT: 5,
+      OPENAI_RATE_LIMIT_RPM: 50,
+      OPENAI_RATE_LIMIT_TPM: 40_000,
+      OPENAI_TIMEOUT_SECONDS: 60,
+      ICONS_KEEP_BATCHES_HOURS: 24,
+      ICONS_BATCH_TIMEOUT_SECONDS: 300,
+      ICONS_MAX_ATTEMPTS: 3,
     });
   });
 
@@ -114,6 +121,15 @@ describe('an unusable environment', () => {
       expect(error.message).toContain(name);
     }
     expect(error.problems).toHaveLength(Object.keys(bad).length);
+  });
+
+  test('times of icons that cut each other off are refused', () => {
+    expect(problemsOf({ ...STORES, OPENAI_TIMEOUT_SECONDS: '299' }).problems).toEqual([
+      'OPENAI_TIMEOUT_SECONDS: is 240 at most',
+    ]);
+    expect(problemsOf({ ...STORES, ICONS_BATCH_TIMEOUT_SECONDS: '60' }).problems).toEqual([
+      'ICONS_BATCH_TIMEOUT_SECONDS: has to be longer than one call (OPENAI_TIMEOUT_SECONDS)',
+    ]);
   });
 
   test('missing stores are both named, and so is what belongs there', () => {

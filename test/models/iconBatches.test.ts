@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   cancelBatch,
+  confirmBatch,
   createBatch,
   failBatch,
   findBatch,
@@ -15,12 +16,20 @@ import {
   beginCall,
   claimNextImage,
   concludeImage,
+  confirmImage,
   createImage,
   findBatchImages,
   findImage,
 } from '../../src/models/iconImages.ts';
 import { readStats } from '../../src/models/iconStats.ts';
-import { openSingleImages, removeOld, stuckBatches, unsettledBatches } from '../../src/models/iconSweeps.ts';
+import {
+  openSingleImages,
+  removeOld,
+  stuckBatches,
+  unconfirmedBatches,
+  unconfirmedSingleImages,
+  unsettledBatches,
+} from '../../src/models/iconSweeps.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import {
   allEvents,
@@ -47,6 +56,7 @@ beforeAll(async () => {
 afterAll(() => system.remove());
 
 const MONTH = '2026-11';
+const FREE = { reservation_id: null, credits: 0 };
 const outbox = () =>
   system.connection.collection<{ _id: string; type: string; data: Record<string, unknown> }>('event_outbox');
 const typesOf = async (batchId: string) =>
@@ -180,7 +190,7 @@ test('a cancelled batch ends what waits; what runs ends by itself; it is told on
   await expectBudget(connection, owner, MONTH);
   expect(await cancelBatch(connection, batch_id)).toBeUndefined();
   expect(await cancelBatch(connection, 'unknown')).toBeUndefined();
-  expect(await retryFailed(connection, batch_id, null, undefined)).toBeUndefined();
+  expect(await retryFailed(connection, batch_id, FREE, undefined)).toBeUndefined();
 });
 
 test('a batch completes once, told to watchers and receivers once, and is settled by its own round only', async () => {
@@ -215,7 +225,7 @@ test('a batch completes once, told to watchers and receivers once, and is settle
     data: { job_id: batch_id, summary: '1 of 2 icons generated, 1 failed' },
   });
 
-  expect(await retryFailed(connection, batch_id, null, undefined)).toBe('unsettled');
+  expect(await retryFailed(connection, batch_id, FREE, undefined)).toBe('unsettled');
   await markSettled(connection, batch_id, 1);
   expect(await finishBatch(connection, batch_id, 1)).toEqual({ kind: 'settled' });
   expect(await finishBatch(connection, 'unknown', 1)).toEqual({ kind: 'settled' });
@@ -245,7 +255,9 @@ test('a retry runs the failed images again, in a new round, with new credits', a
 
   const budget = { month: '2026-12', limit: 2 };
   const answers = await Promise.all(
-    [1, 2].map((one) => retryFailed(connection, batch_id, `again-${one}`, budget)),
+    [1, 2].map((one) =>
+      retryFailed(connection, batch_id, { reservation_id: `again-${one}`, credits: 3 }, budget),
+    ),
   );
   const [retry] = answers.filter((answer) => answer !== undefined);
   expect(answers.filter((answer) => answer !== undefined)).toHaveLength(1);
@@ -269,6 +281,7 @@ test('a retry runs the failed images again, in a new round, with new credits', a
     (await findBatchImages(connection, batch_id)).filter((image) => image.status === 'pending'),
   );
   for (const image of retry.images) expect(image.asked_at).toBeGreaterThan(failedAt);
+  expect(retry.images.map(({ credits }) => credits)).toEqual([3, 3]);
   expect([await usedOf(connection, owner, MONTH), await usedOf(connection, owner, '2026-12')]).toEqual([
     1, 2,
   ]);
@@ -287,25 +300,69 @@ test('a retry runs the failed images again, in a new round, with new credits', a
   expect(await batchNow(connection, batch_id)).toMatchObject({ settled: true });
   expect((await typesOf(batch_id)).filter((type) => type === 'job_completed')).toHaveLength(2);
   await expectConsistent(connection, batch_id);
-  expect(await retryFailed(connection, batch_id, null, undefined)).toBeUndefined();
-  expect(await retryFailed(connection, 'unknown', null, undefined)).toBeUndefined();
+  expect(await retryFailed(connection, batch_id, FREE, undefined)).toBeUndefined();
+  expect(await retryFailed(connection, 'unknown', FREE, undefined)).toBeUndefined();
 });
 
 test('of many images that are retried the first ones are queued, the others wait to be claimed', async () => {
   const { connection } = system;
   const { batch_id } = await completedBatch([0, 1, 2], { concurrency: 2 });
-  expect(await retryFailed(connection, batch_id, null, undefined)).toMatchObject({
+  expect(await retryFailed(connection, batch_id, FREE, undefined)).toMatchObject({
     images: [{ index: 0 }, { index: 1 }, { index: 2 }],
   });
   expect(await claimNextImage(connection, batch_id)).toMatchObject({ index: 2 });
   expect(await claimNextImage(connection, batch_id)).toBeUndefined();
 });
 
+test('a batch that failed as a whole is retried like one that completed', async () => {
+  const { connection } = system;
+  const { batch_id, images } = await createdBatch(connection, { categories: ['tools'], variations: 2 });
+  await concludeImage(connection, at(images, 0).image_id, success());
+  await failBatch(connection, batch_id, 'No progress for 300 s');
+  await finishBatch(connection, batch_id, 1);
+  await markSettled(connection, batch_id, 1);
+  expect(await retryFailed(connection, batch_id, FREE, undefined)).toMatchObject({
+    batch: { status: 'running', round: 2, error: null, successful: 1, failed: 0, completed_at: null },
+    images: [{ index: 1, status: 'pending' }],
+  });
+  await expectConsistent(connection, batch_id);
+});
+
+test('what was not confirmed is found apart from what is to be made, and cannot be confirmed late', async () => {
+  const { connection } = system;
+  const { batch, images } = newBatch();
+  await createBatch(connection, batch, images, undefined);
+  const image = newImage();
+  await createImage(connection, image, undefined);
+  const idsOf = async (found: Promise<readonly { batch_id: string | null }[]>) =>
+    (await found).map(({ batch_id }) => batch_id);
+  const imagesOf = async (found: Promise<readonly { image_id: string }[]>) =>
+    (await found).map(({ image_id }) => image_id);
+  const later = Date.now() + 10_000;
+  expect(await idsOf(unconfirmedBatches(connection, later, 100))).toContain(batch.batch_id);
+  expect(await idsOf(unsettledBatches(connection, later, 100))).not.toContain(batch.batch_id);
+  expect(await imagesOf(unconfirmedSingleImages(connection, later, 100))).toContain(image.image_id);
+  expect(await imagesOf(openSingleImages(connection, later, 100))).not.toContain(image.image_id);
+
+  expect(await confirmBatch(connection, batch.batch_id)).toBe(true);
+  expect(await confirmImage(connection, image.image_id)).toMatchObject({ image_id: image.image_id });
+  expect(await idsOf(unconfirmedBatches(connection, later, 100))).not.toContain(batch.batch_id);
+  expect(await idsOf(unsettledBatches(connection, later, 100))).toContain(batch.batch_id);
+  expect(await imagesOf(unconfirmedSingleImages(connection, later, 100))).not.toContain(image.image_id);
+  expect(await imagesOf(openSingleImages(connection, later, 100))).toContain(image.image_id);
+
+  const late = await createdBatch(connection);
+  await setBatch(connection, late.batch_id, { created_at: new Date(Date.now() - 10_000) });
+  expect(await confirmBatch(connection, late.batch_id)).toBe(false);
+  await cancelBatch(connection, batch.batch_id);
+  expect(await confirmBatch(connection, batch.batch_id)).toBe(false);
+});
+
 test('a retry over the budget changes nothing', async () => {
   const { connection } = system;
   const { batch_id, owner } = await completedBatch([0, 1], {}, 3);
   const seen = await batchNow(connection, batch_id);
-  expect(await retryFailed(connection, batch_id, null, { month: MONTH, limit: 2 })).toBe('over-budget');
+  expect(await retryFailed(connection, batch_id, FREE, { month: MONTH, limit: 2 })).toBe('over-budget');
   expect(await batchNow(connection, batch_id)).toEqual(seen);
   await expectBudget(connection, owner, MONTH);
 });
@@ -379,7 +436,7 @@ test('sweeps find what is not settled, and what is stuck', async () => {
   await cancelBatch(connection, ended.batch_id);
   const all = [pending, running, cancelled, ended, over];
   for (const [place, { batch_id }] of all.entries()) {
-    await setBatch(connection, batch_id, { progressed_at: new Date(1_000 + place) });
+    await setBatch(connection, batch_id, { progressed_at: new Date(1_000 + place), confirmed: true });
   }
   const idsOf = (found: readonly { batch_id: string }[]) => found.map((batch) => batch.batch_id);
   expect(idsOf(await unsettledBatches(connection, 2_000, 10))).toEqual(
@@ -397,6 +454,8 @@ test('sweeps find single images without a result', async () => {
   await createImage(connection, { ...old, asked_at: 1_000 }, undefined);
   await createImage(connection, { ...young, asked_at: 3_000 }, undefined);
   await createImage(connection, { ...ended, asked_at: 1_000 }, undefined);
+  const asked = [old, young, ended].map(({ image_id }) => image_id);
+  await imageDocuments(connection).updateMany({ _id: { $in: asked } }, { $set: { confirmed: true } });
   await concludeImage(connection, ended.image_id, FAILURE);
   const ids = async (by: number, limit: number) =>
     (await openSingleImages(connection, by, limit)).map((image) => image.image_id);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type LaneLimits, RateLane } from '../../src/platforms/images/rateLane.ts';
+import { RESERVE } from '../../src/platforms/images/rateLaneScripts.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import type { Granted } from '../support/rateLaneWorker.ts';
 import { uniqueName } from '../support/testSystem.ts';
@@ -55,6 +56,22 @@ async function takeFor(
   const end = clock.now + seconds * 1_000;
   for (; clock.now <= end; clock.now += 100) ids.push(...(await takeAll(lane, tokens)));
   return ids;
+}
+
+/** What the lane sends to Redis to reserve once: the four keys and the arguments of the script. */
+async function sentToReserve(lane: RateLane): Promise<string[]> {
+  const monitor = await redis.monitor();
+  const sent = new Promise<string[]>((resolve) => {
+    monitor.on('monitor', (_time: string, [command, script = '', , ...rest]: string[]) => {
+      if (command?.toLowerCase() === 'eval' && script.includes('ARGV[8]')) resolve(rest);
+    });
+  });
+  try {
+    expect(await lane.reserve({ tokens: 10 })).toMatchObject({ kind: 'reserved' });
+    return await sent;
+  } finally {
+    monitor.disconnect();
+  }
 }
 
 async function startWorkers(prefix: string, limits: LaneLimits, bounds: readonly [number, number]) {
@@ -271,6 +288,37 @@ test('it works on after Redis has forgotten its scripts, and leaves nothing ther
   const keys = await redis.keys(`{${prefix}:icons}*`);
   expect(keys).toHaveLength(4);
   for (const key of keys) expect(await redis.pttl(key)).toBeGreaterThan(0);
+});
+
+test('a reservation whose answer was lost, and which was sent again, counts once', async () => {
+  const { lane, clock, prefix } = openLane({ requests: 50 });
+  const sent = await sentToReserve(lane);
+  for (let times = 0; times < 25; times += 1) {
+    clock.now += 2_000;
+    expect(await redis.eval(RESERVE, 4, ...sent.with(4, String(clock.now)))).toBe(0);
+  }
+  const [amounts = ''] = await redis.keys(`{${prefix}:icons}*:amounts`);
+  expect(await redis.hget(amounts, 'sum')).toBe('1:10:1');
+});
+
+test('a sum that does not fit to the entries ends with them', async () => {
+  const { lane, clock, prefix } = openLane({ requests: 5 });
+  await takeAll(lane);
+  const [amounts = ''] = await redis.keys(`{${prefix}:icons}*:amounts`);
+  await redis.hset(amounts, 'sum', '5:50:5');
+  clock.now += 62_000;
+  await takeAll(lane);
+  expect(await redis.hget(amounts, 'sum')).toBe('1:10:1');
+});
+
+test('after the clock of Redis went back an hour it grants again within a minute', async () => {
+  const { lane, clock } = openLane({ requests: 5 });
+  clock.now += 10_000_000;
+  await takeFor(lane, clock, 58);
+  clock.now -= 3_600_000;
+  expect(await takeAll(lane)).toEqual([]);
+  clock.now += 62_000;
+  expect((await takeAll(lane)).length).toBeGreaterThan(0);
 });
 
 test('on the time of Redis it grants and holds back, too', async () => {

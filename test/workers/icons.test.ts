@@ -392,15 +392,66 @@ describe('the sweep', () => {
     expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded' });
   });
 
-  test('ends what does not move, and nothing else', async () => {
+  test('fails nothing while the making of icons is paused, and gives it its time afterwards', async () => {
     const queue = icons.queues.of(iconsQueue);
+    icons.openai.behave(({ prompt }) => (prompt.includes('Quota') ? { kind: 'no-quota' } : undefined));
+    const batchId = await icons.askBatch(['quota 1', 'quota 2', 'quota 3', 'quota 4']);
+    await waitFor('the pause', async () => ((await queue.isPaused()) ? true : undefined));
+    const alone = await icons.ask('paused alone');
+    await images().updateOne({ _id: alone }, { $set: { asked_at: new Date(Date.now() - 400_000) } });
+    await age(batchId, 400_000);
+    await icons.sweep();
+    expect(await icons.batch(batchId)).toMatchObject({ status: 'running', failed: 0 });
+    icons.openai.behave(() => undefined);
+    await queue.resume();
+    await icons.sweep();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'completed', successful: 4 });
+    expect(await icons.ended(alone)).toMatchObject({ status: 'succeeded' });
+  });
+
+  test('fails nothing that stands in line', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    icons.openai.behave(() => ({ kind: 'make', milliseconds: 900 }));
+    await Promise.all(Array.from({ length: 20 }, (_, index) => icons.ask(`served ${index}`)));
+    await waitFor('all are busy', async () => ((await queue.getActiveCount()) === 20 ? true : undefined));
+    const batchId = await icons.askBatch(['line 1', 'line 2']);
+    await batches().updateOne({ _id: batchId }, { $set: { status: 'running' } });
+    const alone = await icons.ask('line alone');
+    await images().updateOne({ _id: alone }, { $set: { asked_at: new Date(Date.now() - 400_000) } });
+    await age(batchId, 400_000);
+    await icons.sweep();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'completed', successful: 2 });
+    expect(await icons.ended(alone)).toMatchObject({ status: 'succeeded' });
+  });
+
+  test('cancels what was kept for a sender who was told to come back', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    await queue.pause();
+    const batchId = await icons.askBatch(['unheard 1', 'unheard 2']);
+    const imageId = await icons.ask('unheard alone');
+    // As a process leaves it that loses MongoDB right after the commit.
+    await loseRedis();
+    await batches().updateOne({ _id: batchId }, { $set: { confirmed: false } });
+    const kept = { confirmed: false, asked_at: new Date(Date.now() - 60_000) };
+    await images().updateOne({ _id: imageId }, { $set: kept });
+    await age(batchId, 60_000);
+    await queue.resume();
+    await icons.sweep();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'cancelled', cancelled: 2 });
+    expect(await icons.image(imageId)).toMatchObject({ status: 'cancelled' });
+    expect(await queue.count()).toBe(0);
+  });
+
+  test('ends what does not move, and nothing else', async () => {
     icons.openai.behave(() => ({ kind: 'make-and-hang' }));
     const stuck = await icons.askBatch(['stuck 1', 'stuck 2', 'stuck 3', 'stuck 4']);
     await waitFor('it runs', async () =>
       (await icons.batch(stuck)).status === 'running' ? true : undefined,
     );
-    await queue.pause();
     const alone = await icons.ask('stuck alone');
+    await waitFor('it runs', async () =>
+      (await icons.image(alone)).status === 'running' ? true : undefined,
+    );
     const moving = await icons.askBatch(['moving']);
     await images().updateOne({ _id: alone }, { $set: { asked_at: new Date(Date.now() - 400_000) } });
     await age(stuck, 400_000);
@@ -411,11 +462,16 @@ describe('the sweep', () => {
       error: 'No progress for 300 s',
     });
     expect(await icons.image(alone)).toMatchObject({ status: 'failed', error: 'No progress for 300 s' });
-    expect(await icons.batch(moving)).toMatchObject({ status: 'pending', failed: 0 });
+    expect(await icons.batch(moving)).toMatchObject({ failed: 0 });
     icons.openai.behave(() => undefined);
-    await queue.resume();
     expect(await icons.settled(moving)).toMatchObject({ status: 'completed', successful: 1 });
+    await age(stuck, 60_000);
+    await icons.sweep();
     expect(await icons.settled(stuck)).toMatchObject({ status: 'failed', successful: 0 });
+    expect(await icons.requests.retryFailed(stuck, CALLER)).toEqual({ kind: 'started', images: 4 });
+    await waitFor('the retry', async () =>
+      (await icons.batch(stuck)).status === 'completed' ? true : undefined,
+    );
   });
 
   test('closes a round that nobody closed', async () => {

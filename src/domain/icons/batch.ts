@@ -4,12 +4,12 @@ import type { IconStyle } from './styles.ts';
 export const BATCH_STATUSES = ['pending', 'running', 'completed', 'failed', 'cancelled'] as const;
 export type BatchStatus = (typeof BATCH_STATUSES)[number];
 
-/** The only ways from one status to another. `completed` becomes `running` again when its failed images are retried. */
+/** The only ways from one status to another. What is `completed` or `failed` becomes `running` again when its failed images are retried. */
 export const BATCH_TRANSITIONS: Readonly<Record<BatchStatus, readonly BatchStatus[]>> = {
   pending: ['running', 'completed', 'failed', 'cancelled'],
   running: ['completed', 'failed', 'cancelled'],
   completed: ['running'],
-  failed: [],
+  failed: ['running'],
   cancelled: [],
 };
 
@@ -48,6 +48,11 @@ export interface IconBatch {
   readonly reservation_id: string | null;
   /** Whether the round is closed: nothing runs any more and unused credits were given back. */
   readonly settled: boolean;
+}
+
+/** Whether its failed images may be made again. */
+export function canRetry({ status, failed }: IconBatch): boolean {
+  return (status === 'completed' || status === 'failed') && failed > 0;
 }
 
 /** Images of which it is known what became of them. */

@@ -52,6 +52,7 @@ const SCRIPTS: Readonly<Record<Script, string>> = {
 export class RateLane {
   readonly #redis: Redis;
   readonly #keys: readonly string[];
+  readonly #pauseKey: string;
   readonly #limits: LaneLimits;
   readonly #clock: (() => number) | undefined;
 
@@ -63,7 +64,8 @@ export class RateLane {
   constructor(redis: Redis, prefix: string, lane: string, limits: LaneLimits, clock?: () => number) {
     this.#redis = redis;
     const key = `{${prefix}:icons}:lane:${createHash('sha256').update(lane).digest('hex').slice(0, 16)}`;
-    this.#keys = [`${key}:entries`, `${key}:amounts`, `${key}:pause`, `${key}:pace`];
+    this.#pauseKey = `${key}:pause`;
+    this.#keys = [`${key}:entries`, `${key}:amounts`, this.#pauseKey, `${key}:pace`];
     this.#limits = limits;
     this.#clock = clock;
   }
@@ -108,6 +110,11 @@ export class RateLane {
   /** Nothing is reserved for that long. A shorter pause does not end a longer one. */
   async pause(milliseconds: number): Promise<void> {
     await this.#run('pause', Math.ceil(milliseconds));
+  }
+
+  /** Whether nothing is reserved at the moment because of a pause. */
+  async isResting(): Promise<boolean> {
+    return (await withRedis(() => this.#redis.exists(this.#pauseKey))) === 1;
   }
 
   async #run(script: Script, ...values: readonly (string | number)[]): Promise<number> {

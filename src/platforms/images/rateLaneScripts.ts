@@ -3,6 +3,7 @@
  * hash with what each counts, as `requests:tokens:images`, and their sum. Entries are bounded by the limits themselves. Beside
  * the log stands a pace (GCRA, https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): the time at which all that was reserved
  * would have been used up at an even rate. Every script runs on the time of Redis, or on the one that a test passes in its place.
+ * The client sends a script again when the connection breaks before its answer, so each may run twice with the effect of once.
  *
  * KEYS: entries, amounts, pause, pace. ARGV[1]: milliseconds, or an empty text for the time of Redis. ARGV[2]: the window.
  * ARGV[3] to ARGV[5]: requests, tokens and images allowed in it.
@@ -52,6 +53,12 @@ local function finish(answer)
   return answer
 end
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do remove(entry) end
+-- No time lies further ahead than a window: what does was written before the clock of Redis went back.
+if pace() > now + window then setPace(now + window) end
+for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now + window), '+inf')) do
+  redis.call('ZADD', KEYS[1], now + window, entry)
+end
+if redis.call('ZCARD', KEYS[1]) == 0 then sum = { 0, 0, 0 } end
 `;
 
 /** Entries that are looked at to tell how long to wait. */
@@ -62,6 +69,7 @@ const MOST_LOOKED_AT = 1_000;
  * Answers 0 when it is reserved, else how many milliseconds to wait.
  */
 export const RESERVE = `${BEGIN}
+if redis.call('ZSCORE', KEYS[1], ARGV[6]) then return finish(0) end
 local rest = tonumber(redis.call('GET', KEYS[3]) or '0') - now
 if rest > 0 then return finish(rest) end
 local wanted = { 1, tonumber(ARGV[7]), 1 }

@@ -1,4 +1,4 @@
-import { ErrorCode, FlowProducer, type JobsOptions } from 'bullmq';
+import { ErrorCode, FlowProducer, type JobState, type JobsOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { IconBatch } from '../../domain/icons/batch.ts';
 import type { IconImage } from '../../domain/icons/icon.ts';
@@ -102,11 +102,24 @@ export class IconJobs {
    * @throws ServiceUnavailableError when Redis is away
    */
   async withDeadJob(images: readonly IconImage[]): Promise<IconImage[]> {
+    return this.#withJob('failed', images);
+  }
+
+  /**
+   * Which of the images have a job that a worker has yet to take.
+   *
+   * @throws ServiceUnavailableError when Redis is away
+   */
+  async inLine(images: readonly IconImage[]): Promise<IconImage[]> {
+    return this.#withJob('waiting', images);
+  }
+
+  async #withJob(state: JobState, images: readonly IconImage[]): Promise<IconImage[]> {
     const queue = this.#queues.of(iconsQueue);
     const states = await withRedis(() =>
       Promise.all(images.map((image) => queue.getJobState(imageJobId(image)))),
     );
-    return images.filter((_, index) => states[index] === 'failed');
+    return images.filter((_, index) => states[index] === state);
   }
 }
 
@@ -130,7 +143,11 @@ function imageData(
   requestIds: readonly string[],
 ): JobEnvelope<Payload<typeof iconsQueue, typeof IMAGE_JOB>> {
   return {
-    payload: { image_id: image.image_id, ...(roundJob === undefined ? {} : { round_job: roundJob }) },
+    payload: {
+      image_id: image.image_id,
+      ...(image.batch_id === null ? {} : { asked_at: image.asked_at }),
+      ...(roundJob === undefined ? {} : { round_job: roundJob }),
+    },
     request_ids: requestIds,
   };
 }

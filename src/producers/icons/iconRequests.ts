@@ -3,27 +3,31 @@ import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../../config/env.ts';
 import type { CreditsProvider } from '../../domain/credits/provider.ts';
+import { canRetry } from '../../domain/icons/batch.ts';
 import { type BatchRequest, imagesOf } from '../../domain/icons/batchRequest.ts';
 import { contentKey } from '../../domain/icons/contentKey.ts';
-import type { IconImage, IconRequest, ImageSettings } from '../../domain/icons/icon.ts';
+import type { IconRequest, ImageSettings } from '../../domain/icons/icon.ts';
 import { promptOf } from '../../domain/icons/prompts/promptOf.ts';
 import { BusinessCalendar } from '../../domain/time/businessCalendar.ts';
 import {
   cancelBatch,
+  confirmBatch,
   createBatch,
   findBatch,
   type MonthlyBudget,
+  type NewRound,
+  type Retry,
   retryFailed,
 } from '../../models/iconBatches.ts';
 import {
   concludeImage,
+  confirmImage,
   createImage,
   findBatchImages,
-  findImage,
   type NewImage,
 } from '../../models/iconImages.ts';
 import { publishIconSignal } from '../../runtime/iconFeed.ts';
-import { ServiceUnavailableError } from '../../runtime/outage.ts';
+import { isOutage, ServiceUnavailableError } from '../../runtime/outage.ts';
 import type { OpenQueues } from '../queues.ts';
 import { type CreditsRefusal, IconCredits } from './iconCredits.ts';
 import { IconJobs } from './iconJobs.ts';
@@ -56,7 +60,7 @@ export type BatchStart = { readonly kind: 'started'; readonly batch_id: string }
 export type IconStart = { readonly kind: 'started'; readonly image_id: string } | Refusal;
 export type RetryStart =
   | { readonly kind: 'started'; readonly images: number }
-  /** It is not completed, or none of its images failed. */
+  /** It has not ended, was cancelled, or none of its images failed. */
   | { readonly kind: 'nothing-failed' }
   /** Unknown, or somebody else's. */
   | { readonly kind: 'not-found' }
@@ -94,7 +98,10 @@ export class IconRequests {
     this.#concurrency = environment.BATCH_SIZE_DEFAULT;
   }
 
-  /** @throws ServiceUnavailableError when a store is away; the batch is cancelled then, if it was kept at all */
+  /**
+   * @throws ServiceUnavailableError when a store is away; the batch is cancelled then, if it was kept at all, by the sweep at
+   *   the latest
+   */
   async startBatch(request: BatchRequest, caller: IconCaller): Promise<BatchStart> {
     const requested = imagesOf(request);
     const reserved = await this.#credits.reserve(caller.credits_user_id, requested.length);
@@ -121,14 +128,18 @@ export class IconRequests {
       createBatch(this.#connection, batch, images, this.#budget()),
     );
     if (created === 'over-budget') return { kind: 'over-budget' };
-    await this.#orCancel(batch_id, caller, async () => {
+    await this.#orCancel(batch_id, async () => {
+      if (!(await confirmBatch(this.#connection, batch_id))) throw tooLate();
       const first = (await findBatchImages(this.#connection, batch_id)).slice(0, this.#concurrency);
       await this.#jobs.startRound({ batch_id, round: 1 }, first, caller.request_ids);
     });
     return { kind: 'started', batch_id };
   }
 
-  /** @throws ServiceUnavailableError when a store is away; the image is cancelled then, if it was kept at all */
+  /**
+   * @throws ServiceUnavailableError when a store is away; the image is cancelled then, if it was kept at all, by the sweep at
+   *   the latest
+   */
   async startIcon(request: IconRequest, caller: IconCaller): Promise<IconStart> {
     const reserved = await this.#credits.reserve(caller.credits_user_id, 1);
     if (reserved.kind !== 'reserved') return reserved;
@@ -139,31 +150,31 @@ export class IconRequests {
       createImage(this.#connection, image, this.#budget()),
     );
     if (created === 'over-budget') return { kind: 'over-budget' };
-    const kept = await findImage(this.#connection, image_id);
-    if (kept) await this.#startOrCancel(kept, caller);
+    await this.#startOrCancel(image, caller);
     return { kind: 'started', image_id };
   }
 
   /**
-   * Makes the failed images of a completed batch again.
+   * Makes the failed images of a completed or failed batch again. While Redis is away the sweep queues them later.
    *
-   * @throws ServiceUnavailableError when a store is away, or the round before is still being closed
+   * @throws ServiceUnavailableError when MongoDB is away, or the round before is still being closed
    */
   async retryFailed(batchId: string, caller: IconCaller): Promise<RetryStart> {
     const batch = await this.#findOwn(batchId, caller);
     if (!batch) return { kind: 'not-found' };
-    if (batch.status !== 'completed' || batch.failed === 0) return { kind: 'nothing-failed' };
+    if (!canRetry(batch)) return { kind: 'nothing-failed' };
     const reserved = await this.#credits.reserve(batch.credits_user_id ?? undefined, batch.failed);
     if (reserved.kind !== 'reserved') return reserved;
     const { reservation_id } = reserved;
-    const retry = await this.#orRelease(reservation_id, () =>
-      retryFailed(this.#connection, batchId, reservation_id, this.#budget()),
-    );
+    const retry = await this.#keepRetry(batchId, { reservation_id, credits: this.#credits.price });
     if (typeof retry === 'object') {
       const first = retry.images.slice(0, retry.batch.concurrency);
-      await this.#orCancel(batchId, caller, () =>
-        this.#jobs.startRound(retry.batch, first, caller.request_ids),
-      );
+      try {
+        await this.#jobs.startRound(retry.batch, first, caller.request_ids);
+      } catch (error) {
+        // The batch runs by its state, and the sweep starts rounds that have no job.
+        if (!isOutage(error)) throw error;
+      }
       return { kind: 'started', images: retry.images.length };
     }
     await this.#credits.release(reservation_id);
@@ -176,6 +187,17 @@ export class IconRequests {
   async cancel(batchId: string, caller: IconCaller): Promise<boolean> {
     if (!(await this.#findOwn(batchId, caller))) return false;
     return this.#cancel(batchId);
+  }
+
+  async #keepRetry(batchId: string, round: NewRound): Promise<Retry> {
+    try {
+      return await retryFailed(this.#connection, batchId, round, this.#budget());
+    } catch (error) {
+      // A commit whose answer was lost may hold: then the credits are the round's.
+      const batch = await findBatch(this.#connection, batchId);
+      if (batch?.reservation_id !== round.reservation_id) await this.#credits.release(round.reservation_id);
+      throw error;
+    }
   }
 
   async #cancel(batchId: string): Promise<boolean> {
@@ -228,9 +250,11 @@ export class IconRequests {
   }
 
   /** What could not be queued must not be made, and charged, after its sender was told to come back. */
-  async #startOrCancel(image: IconImage, caller: IconCaller): Promise<void> {
+  async #startOrCancel(image: NewImage, caller: IconCaller): Promise<void> {
     try {
-      await this.#jobs.start([image], caller.request_ids);
+      const confirmed = await confirmImage(this.#connection, image.image_id);
+      if (!confirmed) throw tooLate();
+      await this.#jobs.start([confirmed], caller.request_ids);
     } catch (error) {
       const cancelled = { status: 'cancelled', error: 'It could not be queued' } as const;
       const concluded = await concludeImage(this.#connection, image.image_id, cancelled);
@@ -240,12 +264,16 @@ export class IconRequests {
   }
 
   /** The same of a batch. */
-  async #orCancel(batchId: string, caller: IconCaller, queue: () => Promise<void>): Promise<void> {
+  async #orCancel(batchId: string, queue: () => Promise<void>): Promise<void> {
     try {
       await queue();
     } catch (error) {
-      await this.cancel(batchId, caller);
+      await this.#cancel(batchId);
       throw error;
     }
   }
+}
+
+function tooLate(): ServiceUnavailableError {
+  return new ServiceUnavailableError('The start took too long; try again', 1);
 }

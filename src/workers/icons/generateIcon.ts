@@ -11,6 +11,7 @@ import {
   releaseGeneration,
 } from '../../models/iconGenerations.ts';
 import { beginCall, findImage } from '../../models/iconImages.ts';
+import { noteWaiting } from '../../models/iconSweeps.ts';
 import { imageJobId } from '../../producers/icons/iconJobs.ts';
 import type { iconsQueue } from '../../queues/icons.ts';
 import type { Handlers, Run } from '../handlers.ts';
@@ -33,9 +34,9 @@ const OTHER_MODEL_MILLISECONDS = 2_000;
  * makes no call that is not in the list of calls.
  */
 export function createGenerateIcon(work: IconWork): Handlers<typeof iconsQueue>['generate-icon'] {
-  return async ({ image_id, round_job }, run) => {
+  return async ({ image_id, round_job, asked_at }, run) => {
     const image = await findImage(work.connection, image_id);
-    if (!image) return done;
+    if (!image || (asked_at !== undefined && asked_at !== image.asked_at)) return done;
     // Ended by a run before, or with its batch. If that run was killed before it started the next one, the round does.
     if (image.status !== 'pending' && image.status !== 'running') return done;
     // Of a round before, and late: the image has another job by now.
@@ -129,6 +130,7 @@ async function make(
     : undefined;
   if (reserved?.kind === 'never') return giveUp(work, image, { error: reserved.reason, attempts }, run);
   if (reserved?.kind === 'wait') {
+    await noteWaiting(connection, image);
     await releaseGeneration(connection, image.content_key, image.image_id);
     return again(reserved.milliseconds, 'the limits of the provider');
   }

@@ -1,11 +1,25 @@
 import { type IconBatch, imagesDone } from '../../domain/icons/batch.ts';
-import { failBatch, finishBatch } from '../../models/iconBatches.ts';
+import type { IconImage } from '../../domain/icons/icon.ts';
+import { cancelBatch, failBatch, finishBatch } from '../../models/iconBatches.ts';
 import { giveUpLostCalls } from '../../models/iconCalls.ts';
-import { openSingleImages, removeOld, stuckBatches, unsettledBatches } from '../../models/iconSweeps.ts';
+import { findBatchImages } from '../../models/iconImages.ts';
+import {
+  grantTime,
+  noteWaiting,
+  openSingleImages,
+  readStoreClock,
+  removeOld,
+  stuckBatches,
+  stuckSingleImages,
+  unconfirmedBatches,
+  unconfirmedSingleImages,
+  unsettledBatches,
+} from '../../models/iconSweeps.ts';
 import { roundJobId } from '../../producers/icons/iconJobs.ts';
-import { iconBatchesQueue } from '../../queues/icons.ts';
+import { iconBatchesQueue, iconsQueue } from '../../queues/icons.ts';
 import { existingJobs } from '../../runtime/existingJobs.ts';
 import { publishIconSignal } from '../../runtime/iconFeed.ts';
+import { withRedis } from '../../runtime/outage.ts';
 import type { Handlers, Run } from '../handlers.ts';
 import { closeRound, failDead } from './finishBatch.ts';
 import { conclude, type IconWork } from './iconWork.ts';
@@ -30,22 +44,47 @@ export function createSweepIcons(
   work: SweepIconsDependencies,
 ): Handlers<typeof iconBatchesQueue>['sweep-icons'] {
   return async (_payload, run) => {
-    const stuck = await failStuck(work, run);
-    const restarted = await restartRounds(work, run);
-    const single = await bringSingleImagesForward(work, run);
-    const lost = await giveUpLostCalls(work.connection, Date.now() - LOST_CALL_MILLISECONDS, PAGE);
-    const removed = await removeInPages(work, run);
+    // Of no host: one whose clock is ahead would end what moves on the others.
+    const now = await readStoreClock(work.connection);
+    await cancelUnconfirmed(work, now, run);
+    const restarted = await restartRounds(work, now, run);
+    if (await isHeldBack(work)) await grantTime(work.connection);
+    const stuck = await failStuck(work, now, run);
+    const single = await bringSingleImagesForward(work, now, run);
+    const lost = await giveUpLostCalls(work.connection, now - LOST_CALL_MILLISECONDS, PAGE);
+    const removed = await removeInPages(work, now, run);
     return { kind: 'done', result: { stuck, restarted, single, lost, removed } };
   };
 }
 
-async function failStuck(work: SweepIconsDependencies, run: Run): Promise<number> {
+/** What was kept while its sender was told to come back is not made, nor charged. */
+async function cancelUnconfirmed(work: SweepIconsDependencies, now: number, run: Run): Promise<void> {
+  const before = now - GRACE_MILLISECONDS;
+  for (const { batch_id } of await unconfirmedBatches(work.connection, before, PAGE)) {
+    run.signal.throwIfAborted();
+    const batch = await cancelBatch(work.connection, batch_id);
+    if (batch) await restartRound(work, batch, run);
+  }
+  for (const image of await unconfirmedSingleImages(work.connection, before, PAGE)) {
+    run.signal.throwIfAborted();
+    await conclude(work, image, { status: 'cancelled', error: 'Its start was not confirmed' }, run);
+  }
+}
+
+/** An operator's pause, a quota that is used up, or a rest that the provider asked for: none of the images can move. */
+async function isHeldBack({ queues, lane }: SweepIconsDependencies): Promise<boolean> {
+  return (await withRedis(() => queues.of(iconsQueue).isPaused())) || lane.isResting();
+}
+
+async function failStuck(work: SweepIconsDependencies, now: number, run: Run): Promise<number> {
   const { connection, batchTimeoutMilliseconds } = work;
-  const before = Date.now() - batchTimeoutMilliseconds;
+  const before = now - batchTimeoutMilliseconds;
   const stuck = await stuckBatches(connection, before, PAGE);
   let failed = 0;
-  for (const { batch_id } of stuck) {
+  for (const { batch_id, concurrency } of stuck) {
     run.signal.throwIfAborted();
+    const [waiting] = await waitingImages(work, batch_id, concurrency);
+    if (waiting) await noteWaiting(connection, waiting);
     const batch = await failBatch(connection, batch_id, timeoutText(batchTimeoutMilliseconds), before);
     if (batch) {
       failed += 1;
@@ -55,12 +94,23 @@ async function failStuck(work: SweepIconsDependencies, run: Run): Promise<number
   return failed;
 }
 
+/** Images whose turn has not come, among those that have a job. */
+async function waitingImages(
+  { connection, jobs }: SweepIconsDependencies,
+  batchId: string,
+  concurrency: number,
+): Promise<IconImage[]> {
+  const images = await findBatchImages(connection, batchId);
+  // Jobs are added in the order of the images, so many at a time.
+  return jobs.inLine(images.filter(({ finished_at }) => finished_at === null).slice(0, concurrency));
+}
+
 /**
  * Rounds whose job got lost, because the process was killed before it queued them or Redis lost its data, and rounds that
  * nobody closed though all their images are final.
  */
-async function restartRounds(work: SweepIconsDependencies, run: Run): Promise<number> {
-  const batches = await unsettledBatches(work.connection, Date.now() - GRACE_MILLISECONDS, PAGE);
+async function restartRounds(work: SweepIconsDependencies, now: number, run: Run): Promise<number> {
+  const batches = await unsettledBatches(work.connection, now - GRACE_MILLISECONDS, PAGE);
   const queue = work.queues.of(iconBatchesQueue);
   const existing = await existingJobs(work.redis, queue, batches.map(roundJobId));
   const lost = batches.filter(
@@ -81,25 +131,30 @@ async function restartRound(work: SweepIconsDependencies, batch: IconBatch, run:
   if (end.kind === 'finished') await closeRound(work, end, run);
 }
 
-async function bringSingleImagesForward(work: SweepIconsDependencies, run: Run): Promise<number> {
-  const now = Date.now();
-  const open = await openSingleImages(work.connection, now - GRACE_MILLISECONDS, PAGE);
-  const late = open.filter((image) => image.asked_at < now - work.batchTimeoutMilliseconds);
-  for (const image of late) {
+async function bringSingleImagesForward(
+  work: SweepIconsDependencies,
+  now: number,
+  run: Run,
+): Promise<number> {
+  const { connection, jobs, batchTimeoutMilliseconds } = work;
+  const stuck = await stuckSingleImages(connection, now - batchTimeoutMilliseconds, PAGE);
+  const inLine = new Set(await jobs.inLine(stuck));
+  for (const image of stuck) {
     run.signal.throwIfAborted();
-    const error = timeoutText(work.batchTimeoutMilliseconds);
-    await conclude(work, image, { status: 'failed', error }, run);
+    const error = timeoutText(batchTimeoutMilliseconds);
+    if (inLine.has(image)) await noteWaiting(connection, image);
+    else await conclude(work, image, { status: 'failed', error }, run);
   }
-  const waiting = open.filter((image) => !late.includes(image));
-  if (waiting.length > 0) await work.jobs.start(waiting, run.requestIds);
+  const open = await openSingleImages(connection, now - GRACE_MILLISECONDS, PAGE);
+  if (open.length > 0) await jobs.start(open, run.requestIds);
   return open.length;
 }
 
-async function removeInPages(work: SweepIconsDependencies, run: Run): Promise<number> {
+async function removeInPages(work: SweepIconsDependencies, now: number, run: Run): Promise<number> {
   let removed = 0;
   for (let page = 0; page < MOST_PAGES; page += 1) {
     run.signal.throwIfAborted();
-    const found = await removeOld(work.connection, Date.now() - work.keepMilliseconds, PAGE);
+    const found = await removeOld(work.connection, now - work.keepMilliseconds, PAGE);
     removed += found;
     if (found < PAGE) break;
   }

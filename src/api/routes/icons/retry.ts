@@ -19,14 +19,14 @@ const RetryStarted = z
   })
   .meta({ id: 'IconBatchRetryStarted' });
 
-/** `POST /api/icons/batch/{id}/retry`: the failed images of a completed batch once more. */
+/** `POST /api/icons/batch/{id}/retry`: the failed images of a batch that has ended once more. */
 export function retryRoute(dependencies: RetryDependencies): Route {
   return {
     ...newRoute(dependencies.environment),
     method: 'post',
     path: '/api/icons/batch/:id/retry',
     documentation: {
-      summary: 'Generate the failed icons of a completed batch again',
+      summary: 'Generate the failed icons of a completed or failed batch again',
       description: 'The batch runs again, and keeps the icons that it has.',
       tags: ['Icons'],
       requestParams: { path: BatchPath },
@@ -37,7 +37,7 @@ export function retryRoute(dependencies: RetryDependencies): Route {
         },
         402: { description: 'The credits do not suffice, or the monthly limit is reached' },
         404: { description: 'No such batch of the caller' },
-        409: { description: 'It is not completed, or none of its icons failed' },
+        409: { description: 'It has not ended, was cancelled, or none of its icons failed' },
         503: { description: 'The round before is still being closed; try again in a moment' },
       },
     },
@@ -66,7 +66,7 @@ async function retry(
     case 'not-found':
       throw new NotFoundError('Batch not found');
     case 'nothing-failed':
-      throw new ConflictError('The batch is not completed, or none of its icons failed');
+      throw new ConflictError('The batch has not ended, was cancelled, or none of its icons failed');
     default:
       throw startRefusal(started, environment);
   }
