@@ -17,8 +17,6 @@ export const iconsQueue = defineQueue({
         image_id: id,
         /** The job of the round that waits for it, which its successor joins; none outside of a flow. */
         round_job: id.optional(),
-        /** When the image was asked for: a job of an earlier round does nothing any more. */
-        asked_at: z.int().optional(),
       }),
       attempts: 5,
       backoff: { firstMilliseconds: 1_000, capMilliseconds: 60_000, jitter: 0.5 },

@@ -143,11 +143,7 @@ function imageData(
   requestIds: readonly string[],
 ): JobEnvelope<Payload<typeof iconsQueue, typeof IMAGE_JOB>> {
   return {
-    payload: {
-      image_id: image.image_id,
-      ...(image.batch_id === null ? {} : { asked_at: image.asked_at }),
-      ...(roundJob === undefined ? {} : { round_job: roundJob }),
-    },
+    payload: { image_id: image.image_id, ...(roundJob === undefined ? {} : { round_job: roundJob }) },
     request_ids: requestIds,
   };
 }

@@ -34,9 +34,9 @@ const OTHER_MODEL_MILLISECONDS = 2_000;
  * makes no call that is not in the list of calls.
  */
 export function createGenerateIcon(work: IconWork): Handlers<typeof iconsQueue>['generate-icon'] {
-  return async ({ image_id, round_job, asked_at }, run) => {
+  return async ({ image_id, round_job }, run) => {
     const image = await findImage(work.connection, image_id);
-    if (!image || (asked_at !== undefined && asked_at !== image.asked_at)) return done;
+    if (!image) return done;
     // Ended by a run before, or with its batch. If that run was killed before it started the next one, the round does.
     if (image.status !== 'pending' && image.status !== 'running') return done;
     // Of a round before, and late: the image has another job by now.
