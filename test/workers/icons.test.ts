@@ -166,11 +166,37 @@ describe('one icon', () => {
     const asked = await Promise.all(['broke one', 'broke two', 'broke three'].map(icons.ask));
     await waitFor('the pause', async () => ((await queue.isPaused()) ? true : undefined));
     await waitFor('the event', async () => (await outbox.findOne({ type: 'icons.paused' })) ?? undefined);
+    // Whatever is refused after the queue was resumed would pause it again.
+    await waitFor('the last refusal', async () => (await queue.getActiveCount()) === 0 || undefined);
     icons.openai.behave(() => undefined);
     await queue.resume();
     for (const imageId of asked) {
       expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
     }
+  });
+});
+
+describe('an icon that costs credits', () => {
+  test('is not made once they have come back by themselves', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    await queue.pause();
+    const [late, early] = [await icons.ask('too late'), await icons.ask('early enough')];
+    const asked = (hours: number) => ({
+      credits: 1,
+      reservation_id: 'a-hold-of-nobody',
+      asked_at: new Date(Date.now() - hours * 3_600_000),
+    });
+    const images = icons.system.connection.collection<{ _id: string }>('icon_images');
+    await images.updateOne({ _id: late }, { $set: asked(24) });
+    await images.updateOne({ _id: early }, { $set: asked(23) });
+    await queue.resume();
+    expect(await icons.ended(late)).toMatchObject({
+      status: 'failed',
+      error: expect.stringContaining('credits'),
+    });
+    expect(icons.paid('too late')).toBe(0);
+    await icons.ended(early);
+    expect(icons.paid('early enough')).toBe(1);
   });
 });
 

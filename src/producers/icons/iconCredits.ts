@@ -13,8 +13,14 @@ export type IconReservation =
   { readonly kind: 'reserved'; readonly reservation_id: string | null } | CreditsRefusal;
 
 const APP = 'Icons';
-/** Longer than any batch takes. What a crash has left behind comes back after it. */
-const RESERVED_MILLISECONDS = 24 * 3_600_000;
+/** Longer than a batch takes whose queue is not paused. What a crash has left behind comes back after it. */
+const RESERVED_HOURS = 24;
+const RESERVED_MILLISECONDS = RESERVED_HOURS * 3_600_000;
+/** A call with its storing, and a rerun after a kill, end within this time. */
+const LAST_CALL_MILLISECONDS = 600_000;
+
+/** Why an icon is not made any more that waited for longer than its credits were set aside. */
+export const CREDITS_CAME_BACK = `It waited for more than ${RESERVED_HOURS} hours and its credits have come back: ask for it again`;
 
 /** What icons cost: the sum is set aside at the start, each delivered icon takes its share, the rest is given back. */
 export class IconCredits {
@@ -50,6 +56,12 @@ export class IconCredits {
       case 'unknown':
         return { kind: 'credits-unavailable', reason: outcome.reason };
     }
+  }
+
+  /** Whether the credits of an icon may have come back by themselves before it could be delivered. */
+  comeBackTooSoon({ credits, reservation_id, asked_at }: IconImage): boolean {
+    if (credits === 0 || reservation_id === null) return false;
+    return Date.now() > asked_at + RESERVED_MILLISECONDS - LAST_CALL_MILLISECONDS;
   }
 
   /**

@@ -10,8 +10,9 @@ import {
   type MadeIcon,
   releaseGeneration,
 } from '../../models/iconGenerations.ts';
-import { beginCall, findImage } from '../../models/iconImages.ts';
+import { beginCall, type Conclusion, findImage } from '../../models/iconImages.ts';
 import { noteWaiting } from '../../models/iconSweeps.ts';
+import { CREDITS_CAME_BACK } from '../../producers/icons/iconCredits.ts';
 import { imageJobId } from '../../producers/icons/iconJobs.ts';
 import type { iconsQueue } from '../../queues/icons.ts';
 import type { Handlers, Run } from '../handlers.ts';
@@ -41,27 +42,36 @@ export function createGenerateIcon(work: IconWork): Handlers<typeof iconsQueue>[
     if (image.status !== 'pending' && image.status !== 'running') return done;
     // Of a round before, and late: the image has another job by now.
     if (run.jobId !== imageJobId(image)) return done;
-    const outcome = (await isCancelled(work, image))
-      ? await stop(work, image, run)
-      : await bringForward(work, image, run);
+    const reason = await reasonToStop(work, image);
+    const outcome = reason ? await stop(work, image, reason, run) : await bringForward(work, image, run);
     if (outcome.kind === 'done') await startNext(work, image, round_job, run);
     return outcome;
   };
 }
 
-/** What a cancellation found running, and what was put off since then, makes no further call. */
+/** Why an image that is open makes no further call. */
+type StopReason = Extract<Conclusion, { readonly status: 'failed' | 'cancelled' }>;
+
+const CANCELLED: StopReason = { status: 'cancelled', error: 'Cancelled' };
+
+async function reasonToStop(work: IconWork, image: IconImage): Promise<StopReason | undefined> {
+  if (await isCancelled(work, image)) return CANCELLED;
+  return work.credits.comeBackTooSoon(image) ? { status: 'failed', error: CREDITS_CAME_BACK } : undefined;
+}
+
+/** What a cancellation found running, and what was put off since then, is to be stopped. */
 async function isCancelled({ connection }: IconWork, { batch_id }: IconImage): Promise<boolean> {
   if (batch_id === null) return false;
   return (await findBatch(connection, batch_id))?.status === 'cancelled';
 }
 
-/** Makes no call. An icon that came before, by a call that had begun before the cancellation, is delivered. */
-async function stop(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
+/** Makes no call. An icon that came before, by a call that had begun before there was a reason to stop, is delivered. */
+async function stop(work: IconWork, image: IconImage, reason: StopReason, run: Run): Promise<Outcome> {
   const { connection } = work;
   const made = await findMadeBy(connection, image.content_key, image.image_id);
   if (made) return deliver(work, image, made, run);
   await releaseGeneration(connection, image.content_key, image.image_id);
-  await conclude(work, image, { status: 'cancelled', error: 'Cancelled' }, run);
+  await conclude(work, image, reason, run);
   return done;
 }
 
@@ -145,14 +155,14 @@ async function make(
   if (begun !== 'begun') {
     if (reservation !== undefined) await lane.giveBack(reservation);
     if (begun === 'lost') return again(0, 'the lease has run out');
-    if (begun === 'cancelled') return stop(work, image, run);
+    if (begun === 'cancelled') return stop(work, image, CANCELLED, run);
     await releaseGeneration(connection, image.content_key, image.image_id);
     return done;
   }
   if (performance.now() - askedAt > LONGEST_BEGINNING_MILLISECONDS && (await isCancelled(work, image))) {
     if (call_id !== undefined) await endCall(connection, call_id, 'refused', 'Cancelled before the call');
     if (reservation !== undefined) await lane.giveBack(reservation);
-    return stop(work, image, run);
+    return stop(work, image, CANCELLED, run);
   }
   return keepingAlive(work, image, async () => {
     const begunAt = performance.now();

@@ -9,7 +9,8 @@ import type { IconWork } from './iconWork.ts';
 
 /**
  * Stops the making of icons, and tells it: each further call would go wrong or be paid for nothing. An operator sees to the
- * reason, then `npm run icons -- resume`.
+ * reason, then `npm run icons -- resume`. The event comes first: a worker that is killed in between, or two at once, rather
+ * tell it twice than never.
  */
 export async function pauseIcons(
   { connection, queues }: Pick<IconWork, 'connection' | 'queues'>,
@@ -18,10 +19,10 @@ export async function pauseIcons(
 ): Promise<void> {
   const queue = queues.of(iconsQueue);
   if (await withRedis(() => queue.isPaused())) return;
-  await withRedis(() => queue.pause());
-  run.logger.error({ reason }, 'The icons queue is paused until an operator resumes it');
   const events = await inTransaction(connection, (session) =>
     addToEventOutbox(connection, [{ type: 'icons.paused', at: Date.now(), data: { reason } }], session),
   );
+  await withRedis(() => queue.pause());
+  run.logger.error({ reason }, 'The icons queue is paused until an operator resumes it');
   await startFanOut(queues.of(webhooksQueue), events, run.requestIds);
 }
