@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 const id = z.string().min(1).max(64);
 
-/** What a client names a batch by: for icons a job is the batch (contracts/icons.md, Socket.IO). */
+/** What a client names a batch by: for icons a job is the batch (the icons contract, Socket.IO). */
 export const BatchMessage = z
   .union([
     z.object({ batch_id: id }),

@@ -33,7 +33,7 @@ const ClientMessage = z.union([
 
 /**
  * Attaches the raw WebSocket `/ws`: every event of the caller's batches as `{"type": …, …, "timestamp": seconds}`
- * (contracts/icons.md, Socket.IO, at the end).
+ * (the icons contract, Socket.IO, at the end).
  *
  * @returns how to end all connections
  */

@@ -33,7 +33,7 @@ const MOST_WAITING_PACKETS = 64;
 const HandshakeAuth = z.object({ token: z.string().max(LONGEST_MESSAGE_BYTES).optional() });
 
 /**
- * Attaches Socket.IO to the server, with the events of contracts/icons.md. What a client sees comes through the feed, so
+ * Attaches Socket.IO to the server, with the events of the icons contract. What a client sees comes through the feed, so
  * it is the same from every web process.
  *
  * @returns how to end all connections

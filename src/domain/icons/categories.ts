@@ -1,4 +1,4 @@
-/** In the order of the contract (contracts/icons.md, Enumerations). */
+/** In the order of the contract (the icons contract, Enumerations). */
 export const STANDARD_CATEGORIES = [
   'office_supplies',
   'electronics',

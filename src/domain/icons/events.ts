@@ -1,4 +1,4 @@
-/** What watchers of a batch are told. Names and fields are the contract's (contracts/icons.md, Socket.IO). */
+/** What watchers of a batch are told. Names and fields are the contract's (the icons contract, Socket.IO). */
 export type BatchEventContent =
   | { readonly type: 'batch_progress'; readonly data: BatchProgress }
   | { readonly type: 'job_output'; readonly data: { readonly job_id: string; readonly line: string } }

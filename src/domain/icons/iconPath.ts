@@ -41,7 +41,7 @@ export function iconFolder(category: string): string {
   return WINDOWS_DEVICE.test(folder) ? `${folder}_` : folder;
 }
 
-/** The folder that a name of one means: lower-cased, spaces as `_` (contracts/icons.md, cached). It need not be a folder of ours. */
+/** The folder that a name of one means: lower-cased, spaces as `_` (the icons contract, cached). It need not be a folder of ours. */
 export function folderNamed(category: string): string {
   return category.trim().toLowerCase().replaceAll(' ', '_');
 }

@@ -6,7 +6,7 @@ import {
 } from './colorSchemes.ts';
 import { DEFAULT_STYLE, type IconStyle, STYLES } from './styles.ts';
 
-/** What the dashboard and the original's scripts send besides (contracts/icons.md, Enumerations). */
+/** What the dashboard and the original's scripts send besides (the icons contract, Enumerations). */
 const STYLE_ALIASES: ReadonlyMap<string, IconStyle> = new Map([['minimalist', 'minimal']]);
 const COLOR_SCHEME_ALIASES: ReadonlyMap<string, ColorScheme> = new Map([['vibrant', 'colorful']]);
 

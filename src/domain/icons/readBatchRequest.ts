@@ -12,7 +12,7 @@ type Field<Value> = { readonly value: Value } | { readonly error: string };
 
 const LONGEST_SHOWN = 50;
 
-/** Reads what is asked for with `POST /api/icons/generate/batch` (contracts/icons.md). */
+/** Reads what is asked for with `POST /api/icons/generate/batch` (the icons contract). */
 export function readBatchRequest(body: unknown): ReadBatch {
   const fields = fieldsOf(body);
   if (!fields) return { kind: 'refused', message: 'Request data required' };

@@ -7,7 +7,7 @@ export type ReadIcon =
   /** What is wrong first, in the contract's words. */
   | { readonly kind: 'refused'; readonly message: string };
 
-/** Reads what is asked for with `POST /api/icons/generate` (contracts/icons.md). */
+/** Reads what is asked for with `POST /api/icons/generate` (the icons contract). */
 export function readIconRequest(body: unknown): ReadIcon {
   const fields = fieldsOf(body);
   if (!fields) return refused('Request data required');

@@ -1,4 +1,4 @@
-/** In the order of the contract: variation n takes the style n-1 places further (contracts/icons.md, batch start). */
+/** In the order of the contract: variation n takes the style n-1 places further (the icons contract, batch start). */
 export const STYLES = ['minimal', 'detailed', 'flat', 'modern', 'vintage', 'abstract', 'realistic'] as const;
 export type IconStyle = (typeof STYLES)[number];
 

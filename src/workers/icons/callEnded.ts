@@ -13,7 +13,7 @@ import { pauseIcons } from './pauseIcons.ts';
 import { storeIcon } from './storeIcon.ts';
 import { writeDown } from './writeDown.ts';
 
-/** Calls for one icon that may be paid: a third one is never made (design/decisions.md, Icons). */
+/** Calls for one icon that may be paid: a third one is never made. */
 export const MOST_PAID = 2;
 
 /** A call that was made. */

@@ -16,7 +16,7 @@ import type { ThrottlePauses } from './throttlePauses.ts';
 
 /** Times of the handlers, in milliseconds. Tests shorten them. */
 export interface IconTimes {
-  /** A call that failed is repeated after this time, then after twice of it, and so on (contracts/icons.md, Retry). */
+  /** A call that failed is repeated after this time, then after twice of it, and so on (the icons contract, Retry). */
   readonly retry: number;
   /** How often an image looks whether another one's run has made its icon. */
   readonly busy: number;
@@ -117,7 +117,7 @@ export async function giveUp(
   return done;
 }
 
-/** The failure of an icon that was tried so often (contracts/icons.md, Errors). */
+/** The failure of an icon that was tried so often (the icons contract, Errors). */
 export function failedAfter(attempts: number, reason: string): Failure {
   return { error: `Failed after ${attempts} attempts: ${reason}`, attempts };
 }

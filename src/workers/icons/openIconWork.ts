@@ -21,7 +21,7 @@ interface Stores {
   readonly queues: OpenQueues;
 }
 
-/** A first rest after a 429 that names no time (contracts/icons.md, Retry). */
+/** A first rest after a 429 that names no time (the icons contract, Retry). */
 const THROTTLED_MILLISECONDS = 5_000;
 /** What follows a call, at most: the image is verified and stored. */
 const STORING_MILLISECONDS = 60_000;

@@ -1,6 +1,6 @@
 /**
  * How long the lane rests after a 429 that names no time: the first time briefly, then twice as long until a call goes well
- * (contracts/icons.md, Retry). Calls that were under way together are refused together, which counts once. Each process
+ * (the icons contract, Retry). Calls that were under way together are refused together, which counts once. Each process
  * counts for itself; the longest rest of the fleet holds.
  */
 export class ThrottlePauses {

@@ -15,7 +15,7 @@ import { type ZipEntry, zipOf } from './zipStream.ts';
 
 export type ZipDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'storage'>;
 
-/** contracts/icons.md, Auth. */
+/** Who everybody is in open mode (the icons contract, Auth). */
 const OPEN_MODE_OWNER = 'dev-user';
 
 /** `GET /api/icons/batch/{id}/zip`: all icons of a finished batch in one archive. */

@@ -17,7 +17,7 @@ import { readJsonBody } from './jsonBody.ts';
 import { startRefusal } from './refusals.ts';
 import { markReplay, StartHeaders, startOnce } from './startOnce.ts';
 
-/** contracts/icons.md and decisions.md: then the client is told where to look. */
+/** How long a client waits for its icon; then it is told where to look. */
 const WAIT_MILLISECONDS = 60_000;
 
 const IconFields = z

@@ -2,7 +2,7 @@ import type { Request } from 'express';
 import { callerId } from '../../../domain/accounts/caller.ts';
 import type { IconCaller } from '../../../producers/icons/iconRequests.ts';
 
-/** Who everybody is in open mode (contracts/icons.md, Auth). */
+/** Who everybody is in open mode (the icons contract, Auth). */
 export const OPEN_MODE_OWNER = 'dev-user';
 
 /** On whose behalf a request asks for icons. Its route is either behind the scope `icons` or open in open mode. */
