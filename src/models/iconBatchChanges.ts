@@ -108,11 +108,6 @@ async function writeBatch(
   return written.progressed_at.getTime();
 }
 
-/** Whether calls may begin for it. */
-export function isActive(batch: IconBatch): boolean {
-  return batch.status === 'pending' || batch.status === 'running';
-}
-
 /** What a batch becomes when something begins or ends in it. */
 export function asStarted(batch: IconBatch): BatchChange {
   return batch.status === 'pending' ? { status: 'running', started_at: Date.now() } : {};

@@ -1,9 +1,9 @@
 import type { ClientSession, Connection } from 'mongoose';
-import { canRetry, type IconBatch } from '../domain/icons/batch.ts';
+import { ACTIVE_STATUSES, canRetry, type IconBatch, isActive } from '../domain/icons/batch.ts';
 import { completedEvent, failedEvent, progressEvent } from '../domain/icons/batchEvents.ts';
-import type { IconImage } from '../domain/icons/icon.ts';
+import { type IconImage, OPEN_STATUSES } from '../domain/icons/icon.ts';
 import { addToEventOutbox } from './eventOutbox.ts';
-import { type BatchChange, changeBatch, isActive, readBatch } from './iconBatchChanges.ts';
+import { type BatchChange, changeBatch, readBatch } from './iconBatchChanges.ts';
 import { askAgain, endImages, type NewRound, openImages } from './iconBatchImages.ts';
 import { type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
 import { type BatchDocument, batches, confirmableSince, images, toBatch } from './iconDocuments.ts';
@@ -122,7 +122,7 @@ export async function listBatches(
 /** Batches of an owner that are pending or running; of very many the newest. */
 export async function listActiveBatches(connection: Connection, owner: string): Promise<IconBatch[]> {
   const found = await batches(connection)
-    .find({ status: { $in: ['pending', 'running'] }, owner })
+    .find({ status: { $in: ACTIVE_STATUSES }, owner })
     .sort({ created_at: -1 })
     .limit(MOST_ACTIVE_BATCHES)
     .toArray();
@@ -167,7 +167,7 @@ export async function failBatch(
     if (!batch || batch.progressed_at > progressedBefore) return undefined;
     if (batch.status === 'cancelled') return cancelRest(connection, batch, reason, session);
     if (!isActive(batch)) return undefined;
-    const failed = await endImages(connection, batch, 'failed', reason, ['pending', 'running'], session);
+    const failed = await endImages(connection, batch, 'failed', reason, OPEN_STATUSES, session);
     await countInStats(connection, { failed }, session);
     return changeBatch(
       connection,
@@ -271,7 +271,7 @@ async function cancelRest(
   reason: string,
   session: ClientSession,
 ): Promise<IconBatch | undefined> {
-  const rest = await endImages(connection, batch, 'cancelled', reason, ['pending', 'running'], session);
+  const rest = await endImages(connection, batch, 'cancelled', reason, OPEN_STATUSES, session);
   if (rest === 0) return undefined;
   return changeBatch(connection, batch, { cancelled: batch.cancelled + rest }, () => [], session);
 }

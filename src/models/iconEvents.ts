@@ -1,4 +1,5 @@
 import type { ClientSession, Connection } from 'mongoose';
+import { ACTIVE_STATUSES } from '../domain/icons/batch.ts';
 import type { BatchEvent, BatchEventContent } from '../domain/icons/events.ts';
 import { batches, events } from './iconDocuments.ts';
 
@@ -58,7 +59,7 @@ export async function readActiveBatches(
   owners: readonly string[],
 ): Promise<readonly { readonly batch_id: string; readonly owner: string }[]> {
   const found = await batches(connection)
-    .find({ status: { $in: ['pending', 'running'] }, owner: { $in: [...owners] } })
+    .find({ status: { $in: ACTIVE_STATUSES }, owner: { $in: [...owners] } })
     .sort({ created_at: -1 })
     .limit(MOST_ACTIVE_BATCHES)
     .project<{ _id: string; owner: string }>({ owner: 1 })

@@ -1,5 +1,5 @@
 import type { ClientSession, Connection, mongo } from 'mongoose';
-import type { IconBatch } from '../domain/icons/batch.ts';
+import { type IconBatch, isActive } from '../domain/icons/batch.ts';
 import { eventsOfImage } from '../domain/icons/batchEvents.ts';
 import {
   type IconFile,
@@ -7,8 +7,10 @@ import {
   IMAGE_STATUSES,
   IMAGE_TRANSITIONS,
   type ImageStatus,
+  isOpen,
+  OPEN_STATUSES,
 } from '../domain/icons/icon.ts';
-import { asStarted, type BatchChange, changeBatch, isActive, readBatch } from './iconBatchChanges.ts';
+import { asStarted, type BatchChange, changeBatch, readBatch } from './iconBatchChanges.ts';
 import { giveBackToBudget, type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
 import { addCall, type NewCall } from './iconCalls.ts';
 import { batches, confirmableSince, type ImageDocument, images, toImage } from './iconDocuments.ts';
@@ -143,7 +145,7 @@ export async function beginCall(
   return inTransaction(connection, async (session) => {
     const found = await images(connection).findOne({ _id: image.image_id }, { session });
     if (!found || found.status === 'cancelled') return 'cancelled';
-    if (!isOpen(found.status)) return 'final';
+    if (!isOpen(found)) return 'final';
     const batch = found.batch_id === null ? undefined : await readBatch(connection, found.batch_id, session);
     if (found.batch_id !== null && !(batch && isActive(batch))) return 'cancelled';
     if (!(await renewLease(connection, found.content_key, found._id, session))) return 'lost';
@@ -213,11 +215,7 @@ export function statusesBefore(
 }
 
 /** Images of which is not known what becomes of them. */
-export const OPEN_IMAGES: mongo.Filter<ImageDocument> = { status: { $in: ['pending', 'running'] } };
-
-function isOpen(status: ImageStatus): boolean {
-  return status === 'pending' || status === 'running';
-}
+export const OPEN_IMAGES: mongo.Filter<ImageDocument> = { status: { $in: OPEN_STATUSES } };
 
 async function startInBatch(connection: Connection, batch: IconBatch, session: ClientSession): Promise<void> {
   if (batch.status === 'pending') {

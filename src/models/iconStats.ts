@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { ClientSession, Connection } from 'mongoose';
+import { ACTIVE_STATUSES } from '../domain/icons/batch.ts';
 import { batches, stats } from './iconDocuments.ts';
 import { iconFiles } from './iconGenerationDocuments.ts';
 
@@ -67,7 +68,7 @@ export async function readStats(connection: Connection): Promise<IconStats> {
     last_generation: times.length > 0 ? Math.max(...times) : null,
     cached_icons: await iconFiles(connection).estimatedDocumentCount(),
     categories_covered: await countFolders(connection),
-    active_batches: await batches(connection).countDocuments({ status: { $in: ['pending', 'running'] } }),
+    active_batches: await batches(connection).countDocuments({ status: { $in: ACTIVE_STATUSES } }),
     kept_batches: await batches(connection).estimatedDocumentCount(),
   };
 }

@@ -1,8 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { BatchFeed, type BatchFeedOptions } from '../../src/api/live/batchFeed.ts';
-import { type LiveCaller, LiveSession } from '../../src/api/live/liveSession.ts';
+import { LiveSession } from '../../src/api/live/liveSession.ts';
 import type { IconBatch } from '../../src/domain/icons/batch.ts';
 import type { BatchEvent, BatchEventContent } from '../../src/domain/icons/events.ts';
+import type { Reach } from '../../src/domain/icons/reach.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -182,7 +183,7 @@ function openSession(feed: BatchFeed) {
   };
 }
 
-const OWNER: LiveCaller = { owner: 'owner', sees_all: false };
+const OWNER: Reach = { owner: 'owner', sees_all: false };
 const typesOf = (sent: readonly BatchEventContent[]) => sent.map(({ type }) => type);
 
 test('one connection follows 100 batches; what has ended makes room, what runs does not', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { readEnvironment } from '../../config/env.ts';
 import { startObjectStore } from '../../sandbox/objectStore.ts';
+import { batchZipRoute } from '../../src/api/routes/icons/batchZip.ts';
 import { cacheClearRoute } from '../../src/api/routes/icons/cacheClear.ts';
 import { cachedRoute } from '../../src/api/routes/icons/cached.ts';
 import { imageRoutes } from '../../src/api/routes/icons/images.ts';
@@ -38,6 +39,7 @@ export async function createIconFilesApi(label: string): Promise<IconFilesApi> {
     const routes = [
       ...imageRoutes(dependencies),
       ...renditionRoutes(dependencies),
+      batchZipRoute(dependencies),
       cachedRoute(dependencies),
       cacheClearRoute(dependencies),
     ];

@@ -1,9 +1,9 @@
 import type { Environment } from '../../../config/env.ts';
 import { callerId, mayUse } from '../../domain/accounts/caller.ts';
+import type { Reach } from '../../domain/icons/reach.ts';
 import type { CredentialCheck } from '../access/credentialCheck.ts';
 import { withinDeadline } from '../deadline.ts';
 import { OPEN_MODE_OWNER } from '../routes/icons/iconCaller.ts';
-import type { LiveCaller } from './liveSession.ts';
 
 const STORE_MILLISECONDS = 1_000;
 const BEARER = /^Bearer +(\S+) *$/i;
@@ -25,7 +25,7 @@ export class LiveCallers {
    * @returns nothing for a connection that may be there but sees nothing
    * @throws ServiceUnavailableError when a store is away
    */
-  async find(credential: string | undefined): Promise<LiveCaller | undefined> {
+  async find(credential: string | undefined): Promise<Reach | undefined> {
     if (this.#isOpenMode) return { owner: OPEN_MODE_OWNER, sees_all: true };
     if (credential === undefined) return undefined;
     const checked = Promise.resolve(this.#check.check({ text: credential, isBearer: true }));

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import type { Reach } from '../../domain/icons/reach.ts';
 import type { AnonymousConnections } from './anonymousConnections.ts';
 import type { LiveCallers } from './liveCallers.ts';
-import type { LiveCaller, LiveSession } from './liveSession.ts';
+import type { LiveSession } from './liveSession.ts';
 
 /** Whose one connection is, from time to time anew: a credential may expire or be revoked while the connection stands. */
 export class LiveIdentity {
@@ -9,7 +10,7 @@ export class LiveIdentity {
   readonly #callers: LiveCallers;
   readonly #anonymous: AnonymousConnections;
   readonly #request: IncomingMessage;
-  #caller: LiveCaller | undefined;
+  #caller: Reach | undefined;
   #leaveAnonymous: (() => void) | undefined;
   #isClosed = false;
 
@@ -62,6 +63,6 @@ export class LiveIdentity {
   }
 }
 
-function isSame(one: LiveCaller, other: LiveCaller | undefined): boolean {
+function isSame(one: Reach, other: Reach | undefined): boolean {
   return one.owner === other?.owner && one.sees_all === other.sees_all;
 }

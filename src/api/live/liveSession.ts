@@ -1,15 +1,9 @@
-import type { IconBatch } from '../../domain/icons/batch.ts';
+import { type IconBatch, isActive } from '../../domain/icons/batch.ts';
 import { completedEvent, failedEvent, progressEvent } from '../../domain/icons/batchEvents.ts';
 import type { BatchEvent, BatchEventContent } from '../../domain/icons/events.ts';
+import { mayReach, type Reach } from '../../domain/icons/reach.ts';
 import { isOutage } from '../../runtime/outage.ts';
 import type { BatchFeed, BatchWatch } from './batchFeed.ts';
-
-/** Whose connection it is. */
-export interface LiveCaller {
-  readonly owner: string;
-  /** The operator may join every batch. */
-  readonly sees_all: boolean;
-}
 
 export interface LiveSessionOptions {
   readonly feed: BatchFeed;
@@ -48,7 +42,7 @@ export class LiveSession {
   readonly #left = new Set<string>();
   /** What was created after it was never followed before, and is told from its first event. */
   #toldUntil = Date.now() - 1;
-  #caller: LiveCaller | undefined;
+  #caller: Reach | undefined;
   #stopOwner: (() => void) | undefined;
   #closed = false;
 
@@ -61,7 +55,7 @@ export class LiveSession {
    *
    * @throws ServiceUnavailableError when the process shows as much as it can
    */
-  async identify(caller: LiveCaller): Promise<void> {
+  async identify(caller: Reach): Promise<void> {
     if (this.#closed) return;
     this.#caller = caller;
     this.#stopOwner?.();
@@ -125,7 +119,7 @@ export class LiveSession {
   }
 
   #mayJoin({ owner }: IconBatch): boolean {
-    return this.#caller !== undefined && (this.#caller.sees_all || this.#caller.owner === owner);
+    return this.#caller !== undefined && mayReach(this.#caller, { owner });
   }
 
   /** What cannot be looked up now is told again with the next signal, or the next look at all batches. */
@@ -224,10 +218,6 @@ export class LiveSession {
 
 function dueOf(batch: IconBatch): Followed['due'] {
   return { seq: batch.event_seq, state: stateOf(batch) };
-}
-
-function isActive({ status }: IconBatch): boolean {
-  return status === 'pending' || status === 'running';
 }
 
 /** What a late joiner is told of a batch: how it stands, and how it ended. */

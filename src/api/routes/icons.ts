@@ -4,6 +4,7 @@ import type { Route } from '../route.ts';
 import { batchRoute } from './icons/batch.ts';
 import { batchesRoute } from './icons/batches.ts';
 import { batchStreamRoute } from './icons/batchStream.ts';
+import { batchZipRoute } from './icons/batchZip.ts';
 import { cacheClearRoute } from './icons/cacheClear.ts';
 import { cachedRoute } from './icons/cached.ts';
 import { cancelRoute } from './icons/cancel.ts';
@@ -32,6 +33,7 @@ export function iconsRoutes(dependencies: IconsRouteDependencies): readonly Rout
     resultRoute(dependencies),
     cancelRoute(dependencies),
     retryRoute(dependencies),
+    batchZipRoute(dependencies),
     batchesRoute(dependencies),
     cachedRoute(dependencies),
     cacheClearRoute(dependencies),

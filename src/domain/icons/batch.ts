@@ -50,6 +50,13 @@ export interface IconBatch {
   readonly settled: boolean;
 }
 
+/** Statuses of batches that are not over. */
+export const ACTIVE_STATUSES = ['pending', 'running'] as const satisfies readonly BatchStatus[];
+
+export function isActive({ status }: Pick<IconBatch, 'status'>): boolean {
+  return ACTIVE_STATUSES.some((active) => active === status);
+}
+
 /** Whether its failed images may be made again. */
 export function canRetry({ status, failed }: IconBatch): boolean {
   return (status === 'completed' || status === 'failed') && failed > 0;

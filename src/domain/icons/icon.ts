@@ -35,6 +35,13 @@ export const IMAGE_TRANSITIONS: Readonly<Record<ImageStatus, readonly ImageStatu
   cancelled: [],
 };
 
+/** Statuses of images without a result. */
+export const OPEN_STATUSES = ['pending', 'running'] as const satisfies readonly ImageStatus[];
+
+export function isOpen({ status }: { readonly status: ImageStatus }): boolean {
+  return OPEN_STATUSES.some((open) => open === status);
+}
+
 /** A stored icon file. It never changes once it is written. */
 export interface IconFile {
   /** Below the root of the storage: `<folder>/<name>_<YYYYMMDD_HHMMSS>_<8 hex>.png`. */

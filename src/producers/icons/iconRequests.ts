@@ -8,6 +8,7 @@ import { type BatchRequest, imagesOf } from '../../domain/icons/batchRequest.ts'
 import { contentKey } from '../../domain/icons/contentKey.ts';
 import type { IconRequest, ImageSettings } from '../../domain/icons/icon.ts';
 import { promptOf } from '../../domain/icons/prompts/promptOf.ts';
+import { mayReach, type Reach } from '../../domain/icons/reach.ts';
 import { BusinessCalendar } from '../../domain/time/businessCalendar.ts';
 import {
   cancelBatch,
@@ -45,12 +46,9 @@ export interface IconRequestsDependencies {
 }
 
 /** On whose behalf icons are asked for. */
-export interface IconCaller {
-  readonly owner: string;
+export interface IconCaller extends Reach {
   readonly credits_user_id: string | undefined;
   readonly request_ids: readonly string[];
-  /** Reaches the batches of everybody. */
-  readonly sees_all: boolean;
 }
 
 /** Why nothing was started. Nothing is queued and nothing is charged. */
@@ -213,7 +211,7 @@ export class IconRequests {
 
   async #findOwn(batchId: string, caller: IconCaller) {
     const batch = await findBatch(this.#connection, batchId);
-    return batch && (caller.sees_all || batch.owner === caller.owner) ? batch : undefined;
+    return batch && mayReach(caller, batch) ? batch : undefined;
   }
 
   #newImage(

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IconImage } from '../../domain/icons/icon.ts';
+import { type IconImage, isOpen } from '../../domain/icons/icon.ts';
 import { findBatch } from '../../models/iconBatches.ts';
 import { endCall } from '../../models/iconCalls.ts';
 import {
@@ -39,7 +39,7 @@ export function createGenerateIcon(work: IconWork): Handlers<typeof iconsQueue>[
     const image = await findImage(work.connection, image_id);
     if (!image) return done;
     // Ended by a run before, or with its batch. If that run was killed before it started the next one, the round does.
-    if (image.status !== 'pending' && image.status !== 'running') return done;
+    if (!isOpen(image)) return done;
     // Of a round before, and late: the image has another job by now.
     if (run.jobId !== imageJobId(image)) return done;
     const reason = await reasonToStop(work, image);

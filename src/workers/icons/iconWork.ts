@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
-import type { IconImage } from '../../domain/icons/icon.ts';
+import { type IconImage, isOpen } from '../../domain/icons/icon.ts';
 import { failGeneration } from '../../models/iconGenerations.ts';
 import { type Conclusion, claimNextImage, concludeImage, findImage } from '../../models/iconImages.ts';
 import type { ImageProvider } from '../../platforms/images/imageProvider.ts';
@@ -65,7 +65,7 @@ export async function conclude(
 ): Promise<void> {
   if (conclusion.status === 'succeeded') {
     // One that was failed meanwhile, because its batch did not move, costs nothing.
-    if (!(await isOpen(work, image))) return;
+    if (!(await mayStillCapture(work, image))) return;
     if (!(await work.credits.capture(image)))
       run.logger.error({ image_id: image.image_id }, 'An icon was delivered whose credits had come back');
   } else if (image.batch_id === null) {
@@ -128,8 +128,11 @@ export function again(milliseconds: number, reason: string): Outcome {
   return { kind: 'postponed', at: Date.now() + milliseconds + spread, reason };
 }
 
-async function isOpen({ connection }: ConcludeWork, { image_id, credits }: IconImage): Promise<boolean> {
+async function mayStillCapture(
+  { connection }: ConcludeWork,
+  { image_id, credits }: IconImage,
+): Promise<boolean> {
   if (credits === 0) return true;
-  const status = (await findImage(connection, image_id))?.status;
-  return status === 'pending' || status === 'running';
+  const found = await findImage(connection, image_id);
+  return found !== undefined && isOpen(found);
 }

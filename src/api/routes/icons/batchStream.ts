@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import type { IconBatch } from '../../../domain/icons/batch.ts';
+import { type IconBatch, isActive } from '../../../domain/icons/batch.ts';
 import type { BatchEventContent } from '../../../domain/icons/events.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { EventStream } from '../../eventStream.ts';
@@ -52,7 +52,7 @@ async function openStream(
   const batch = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', requireBatch(dependencies, request));
   if (response.destroyed) return;
   const lastSeen = lastSeenOf(request, batch);
-  if (lastSeen === batch.event_seq && hasEnded(batch)) {
+  if (lastSeen === batch.event_seq && !isActive(batch)) {
     response.status(204).end();
     return;
   }
@@ -66,7 +66,7 @@ async function openStream(
     take: (event) => {
       const takesMore = stream.write(textOf(event, event.seq));
       // Behind the end of a cancelled batch come the images that were in flight.
-      if (endsBatch(event) || (hasEnded(batch) && event.seq >= batch.event_seq)) stream.end();
+      if (endsBatch(event) || (!isActive(batch) && event.seq >= batch.event_seq)) stream.end();
       return takesMore;
     },
   });
@@ -86,7 +86,7 @@ async function openStream(
     for (const event of stateOf(batch)) stream.write(textOf(event, batch.event_seq));
   }
   // Nothing but headers is wanted of a HEAD; Node drops what is written behind them.
-  if (request.method === 'HEAD' || (lastSeen === undefined && hasEnded(batch))) stream.end();
+  if (request.method === 'HEAD' || (lastSeen === undefined && !isActive(batch))) stream.end();
 }
 
 /** When a store is away the stream ends too, and the reader comes back. */
@@ -103,10 +103,6 @@ function lastSeenOf(request: Request, { event_seq }: IconBatch): number | undefi
   const text = request.get('Last-Event-ID') ?? '';
   const seq = EVENT_NUMBER.test(text) ? Number(text) : undefined;
   return seq !== undefined && seq <= event_seq ? seq : undefined;
-}
-
-function hasEnded({ status }: IconBatch): boolean {
-  return status !== 'pending' && status !== 'running';
 }
 
 function textOf({ type, data }: BatchEventContent, seq: number): string {

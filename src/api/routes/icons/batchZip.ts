@@ -1,36 +1,30 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
-import { callerId } from '../../../domain/accounts/caller.ts';
-import type { IconBatch } from '../../../domain/icons/batch.ts';
+import { isActive } from '../../../domain/icons/batch.ts';
 import type { IconImage } from '../../../domain/icons/icon.ts';
-import { findBatch } from '../../../models/iconBatches.ts';
 import { findBatchImages } from '../../../models/iconImages.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { ConflictError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import { sendStream } from '../../sendStream.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
+import { newRoute } from './iconsRoute.ts';
+import { BatchPath, requireBatch } from './requireBatch.ts';
 import { timeLeft } from './serveObject.ts';
 import { type ZipEntry, zipOf } from './zipStream.ts';
 
 export type ZipDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'storage'>;
 
-/** Who everybody is in open mode (the icons contract, Auth). */
-const OPEN_MODE_OWNER = 'dev-user';
-
 /** `GET /api/icons/batch/{id}/zip`: all icons of a finished batch in one archive. */
 export function batchZipRoute(dependencies: ZipDependencies): Route {
   return {
+    ...newRoute(dependencies.environment),
     method: 'get',
     path: '/api/icons/batch/:id/zip',
-    access: dependencies.environment.ICONS_OPEN_MODE ? 'open' : 'icons',
-    errors: 'problem',
-    cors: 'configured',
     documentation: {
       summary: 'The icons of a finished batch as a zip archive',
       description: 'In the order of the request. Images that failed, and icons deleted since, are left out.',
       tags: ['Icons'],
-      requestParams: { path: z.object({ id: z.string() }) },
+      requestParams: { path: BatchPath },
       responses: {
         200: { description: 'The archive', content: { 'application/zip': {} } },
         404: { description: 'No such batch, or it has no icons' },
@@ -44,22 +38,13 @@ export function batchZipRoute(dependencies: ZipDependencies): Route {
   };
 }
 
-async function entriesOf({ connection }: ZipDependencies, request: Request): Promise<readonly ZipEntry[]> {
-  const batch = await findBatch(connection, `${request.params['id']}`);
-  if (!batch || !mayRead(request, batch)) throw new NotFoundError('Batch not found');
-  if (batch.status === 'pending' || batch.status === 'running') {
-    throw new ConflictError('The batch is not finished yet');
-  }
-  const images = await findBatchImages(connection, batch.batch_id);
+async function entriesOf(dependencies: ZipDependencies, request: Request): Promise<readonly ZipEntry[]> {
+  const batch = await requireBatch(dependencies, request);
+  if (isActive(batch)) throw new ConflictError('The batch is not finished yet');
+  const images = await findBatchImages(dependencies.connection, batch.batch_id);
   const entries = images.flatMap(entryOf);
   if (entries.length === 0) throw new NotFoundError('The batch has no icons');
   return entries;
-}
-
-/** In open mode nobody says who they are, and everything is one user's. */
-function mayRead({ context: { caller } }: Request, batch: IconBatch): boolean {
-  if (!caller) return batch.owner === OPEN_MODE_OWNER;
-  return caller.kind === 'operator' || batch.owner === callerId(caller);
 }
 
 /** Its place stands in front, so that no name is there twice; the folder was made safe when the icon was stored. */

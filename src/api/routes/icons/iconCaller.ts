@@ -1,5 +1,6 @@
 import type { Request } from 'express';
 import { callerId } from '../../../domain/accounts/caller.ts';
+import { mayReach } from '../../../domain/icons/reach.ts';
 import type { IconCaller } from '../../../producers/icons/iconRequests.ts';
 
 /** Who everybody is in open mode (the icons contract, Auth). */
@@ -17,6 +18,5 @@ export function iconCallerOf({ context: { caller, requestId } }: Request): IconC
 
 /** What is somebody else's is answered as if it did not exist. */
 export function mayRead(request: Request, { owner }: { readonly owner: string }): boolean {
-  const caller = iconCallerOf(request);
-  return caller.sees_all || caller.owner === owner;
+  return mayReach(iconCallerOf(request), { owner });
 }

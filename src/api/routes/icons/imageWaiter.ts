@@ -1,4 +1,4 @@
-import type { IconImage } from '../../../domain/icons/icon.ts';
+import { type IconImage, isOpen } from '../../../domain/icons/icon.ts';
 import { isOutage } from '../../../runtime/outage.ts';
 
 export interface ImageWaiterOptions {
@@ -63,7 +63,7 @@ export class ImageWaiter {
   async #readFinal(imageId: string): Promise<IconImage | undefined> {
     try {
       const image = await this.#options.read(imageId);
-      return image && isFinal(image) ? image : undefined;
+      return image && !isOpen(image) ? image : undefined;
     } catch (error) {
       if (isOutage(error)) return undefined;
       throw error;
@@ -98,8 +98,4 @@ export class ImageWaiter {
     looks?.delete(look);
     if (looks?.size === 0) this.#looks.delete(imageId);
   }
-}
-
-function isFinal({ status }: IconImage): boolean {
-  return status !== 'pending' && status !== 'running';
 }

@@ -12,9 +12,11 @@ import { BadObjectPathError } from '../../../platforms/storage/objectStorage.ts'
 import { withinDeadline } from '../../deadline.ts';
 import { badRequestFrom, UnprocessableError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
-import { batchZipRoute, type ZipDependencies } from './batchZip.ts';
+import type { IconsRouteDependencies } from './dependencies.ts';
 import { FILE_ANSWERS, isInOneFolder, refuse } from './images.ts';
 import { serveObject, timeLeft } from './serveObject.ts';
+
+type RenditionDependencies = Pick<IconsRouteDependencies, 'storage'>;
 
 const IconPath = z.object({
   folder: z.string().meta({ example: 'garden_tools' }),
@@ -41,7 +43,7 @@ const ANSWERS = {
 } as const;
 
 /** Other shapes of stored icons, made at the first time and kept. As open as the icons themselves. */
-export function renditionRoutes(dependencies: ZipDependencies): readonly Route[] {
+export function renditionRoutes(dependencies: RenditionDependencies): readonly Route[] {
   const renditions = new Renditions(dependencies.storage);
   const shared = { method: 'get', access: 'open', errors: 'problem', cors: 'any' } as const;
   const serve = (rendition: Rendition, request: Request, response: Response) =>
@@ -80,12 +82,11 @@ export function renditionRoutes(dependencies: ZipDependencies): readonly Route[]
       },
       handle: (request, response) => serve({ kind: 'favicon' }, request, response),
     },
-    batchZipRoute(dependencies),
   ];
 }
 
 async function serveRendition(
-  { storage }: ZipDependencies,
+  { storage }: RenditionDependencies,
   renditions: Renditions,
   rendition: Rendition,
   request: Request,

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import type { IconBatch } from '../../../domain/icons/batch.ts';
+import { type IconBatch, isActive } from '../../../domain/icons/batch.ts';
 import type { IconImage } from '../../../domain/icons/icon.ts';
 import { findBatchImages } from '../../../models/iconImages.ts';
 import { answerJson } from '../../answer.ts';
@@ -68,7 +68,7 @@ async function answerResult(
   response: Response,
 ): Promise<void> {
   const batch = await requireBatch(dependencies, request, NO_RESULT);
-  if (batch.status === 'pending' || batch.status === 'running') throw new NotFoundError(NO_RESULT);
+  if (isActive(batch)) throw new NotFoundError(NO_RESULT);
   response.setHeader('Cache-Control', 'no-store');
   if (batch.status === 'failed') {
     answerJson(response, 200, crashResult(batch));
