@@ -12,6 +12,7 @@ import { prepareLedgerBonus } from './ledgerBonus.ts';
 import { prepareLedger } from './ledgerDocuments.ts';
 import { prepareRemoteCaptures } from './remoteCaptures.ts';
 import { prepareRemoteReservations } from './remoteReservations.ts';
+import { prepareStartClaims } from './startClaims.ts';
 import { prepareUsage } from './usage.ts';
 import { prepareUsageRelayOutbox } from './usageRelay.ts';
 import { prepareUsageRelayLanes } from './usageRelayLanes.ts';
@@ -46,4 +47,5 @@ export async function prepareCollections(connection: Connection): Promise<void> 
   await prepareWebhookEndpoints(connection);
   await prepareWebhookDeliveries(connection);
   await prepareIcons(connection);
+  await prepareStartClaims(connection);
 }

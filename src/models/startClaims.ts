@@ -1,16 +1,31 @@
 import { randomUUID } from 'node:crypto';
-import type { Connection } from 'mongoose';
+import { type Connection, Schema } from 'mongoose';
 import { usable } from '../runtime/mongo.ts';
+import { createMissing } from './createMissing.ts';
 import { isDuplicateKey } from './transaction.ts';
 
 /** Longer than any start takes. What a killed process has left behind is free after it. */
 const CLAIM_MILLISECONDS = 60_000;
+
+const claimSchema = new Schema(
+  {
+    _id: { type: String, required: true },
+    holder: { type: String, required: true },
+    until: { type: Date, required: true },
+  },
+  { collection: 'start_claims', versionKey: false, strict: 'throw', autoIndex: false },
+);
+claimSchema.index({ until: 1 }, { expireAfterSeconds: 0 });
 
 interface ClaimDocument {
   /** Of the `OnceKey`. */
   _id: string;
   holder: string;
   until: Date;
+}
+
+export async function prepareStartClaims(connection: Connection): Promise<void> {
+  await createMissing(connection, 'StartClaim', claimSchema);
 }
 
 /**
