@@ -33,13 +33,14 @@ export async function findFile(connection: Connection, path: string): Promise<St
   return found ? toStoredIcon(found) : undefined;
 }
 
-/** Which of these files are there, as the transaction sees it. */
+/** Which of these files are there: as the session sees it, or now. */
 export async function findPaths(
   connection: Connection,
   paths: readonly string[],
-  session: ClientSession,
+  session?: ClientSession,
 ): Promise<string[]> {
-  const found = iconFiles(connection).find({ _id: { $in: [...paths] } }, { session, projection: { _id: 1 } });
+  const options = { ...(session ? { session } : {}), projection: { _id: 1 } };
+  const found = iconFiles(connection).find({ _id: { $in: [...paths] } }, options);
   return (await found.toArray()).map(({ _id }) => _id);
 }
 

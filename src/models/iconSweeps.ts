@@ -122,6 +122,20 @@ export async function openSingleImages(
   return found.map(toImage);
 }
 
+/** Batches that ended before and are removed next; the eldest first. */
+export async function outdatedBatches(
+  connection: Connection,
+  before: number,
+  limit: number,
+): Promise<string[]> {
+  const finished = await batches(connection)
+    .find({ settled: true, completed_at: { $lt: new Date(before) } }, { projection: { _id: 1 } })
+    .sort({ completed_at: 1 })
+    .limit(limit)
+    .toArray();
+  return finished.map(({ _id }) => _id);
+}
+
 /**
  * Removes what ended before: settled batches with their images and events, single images, and what is known of contents
  * without an icon. Stored icons and calls stay.
@@ -130,12 +144,8 @@ export async function openSingleImages(
  */
 export async function removeOld(connection: Connection, before: number, limit: number): Promise<number> {
   const by = new Date(before);
-  const finished = await batches(connection)
-    .find({ settled: true, completed_at: { $lt: by } }, { projection: { _id: 1 } })
-    .sort({ completed_at: 1 })
-    .limit(limit)
-    .toArray();
-  for (const { _id } of finished) await removeBatch(connection, _id, by);
+  const finished = await outdatedBatches(connection, before, limit);
+  for (const batchId of finished) await removeBatch(connection, batchId, by);
   let removed = finished.length;
   if (removed < limit) removed += await removeSingleImages(connection, by, limit - removed);
   if (removed < limit) removed += await removeGenerations(connection, by, limit - removed);

@@ -3,8 +3,12 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ArchiveKeeper } from '../../src/api/routes/icons/archiveKeeper.ts';
 import { zipOf } from '../../src/api/routes/icons/zipStream.ts';
+import { archiveFolder, archivePath } from '../../src/domain/icons/archivePath.ts';
+import type { IconFile, IconImage } from '../../src/domain/icons/icon.ts';
 import { cancelBatch, finishBatch } from '../../src/models/iconBatches.ts';
+import { recordFile } from '../../src/models/iconGenerations.ts';
 import { concludeImage } from '../../src/models/iconImages.ts';
 import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
@@ -63,6 +67,7 @@ async function batchOf(
     paths.push(path);
     const folder = image.category.replaceAll(' ', '_');
     const file = { path, folder, size, created_at: Date.UTC(2026, 0, 5, 12) };
+    await record(image, file);
     await concludeImage(connection, image.image_id, {
       status: 'succeeded',
       file,
@@ -71,6 +76,20 @@ async function batchOf(
     });
   }
   return { batch_id, paths };
+}
+
+/** As the worker does that made it. */
+function record(image: IconImage, file: IconFile): Promise<void> {
+  const { content_key: key, image_id, category, style, color_scheme, model } = image;
+  return recordFile(icons.system.connection, {
+    key,
+    image_id,
+    call_id: undefined,
+    tokens: null,
+    file,
+    metadata: { category, style, color_scheme, model },
+    generation_milliseconds: 1,
+  });
 }
 
 async function finishedBatch(owner: string, sizes: readonly (number | 'failed')[], storage?: ObjectStorage) {
@@ -87,7 +106,7 @@ test('the icons of a finished batch come in the order of the request, each under
   expect(Object.fromEntries(answer.headers)).toMatchObject({
     'content-type': 'application/zip',
     'content-disposition': `attachment; filename="icons-${batch_id}.zip"`,
-    'cache-control': 'no-store',
+    'cache-control': 'private, no-cache',
     'x-content-type-options': 'nosniff',
   });
   const files = unzipSync(new Uint8Array(await answer.arrayBuffer()));
@@ -134,6 +153,7 @@ test('a batch that is not finished is refused; a cancelled one gives what was do
 
   const path = await storeBytes(icons.storage);
   const file = { path, folder: 'a', size: 1_000, created_at: Date.now() };
+  await record(at(images, 0), file);
   await concludeImage(connection, at(images, 0).image_id, {
     status: 'succeeded',
     file,
@@ -153,6 +173,59 @@ test('what was deleted since is left out; a batch without any icon has no archiv
   expect(Object.keys(files)).toEqual(['002_garden_tools_modern.png']);
   const failed = await finishedBatch(owner, ['failed']);
   expect((await zipAs(key, failed.batch_id)).status).toBe(404);
+});
+
+test('it is made once and kept, until an icon of it is cleared', async () => {
+  const { key, owner } = await newCaller();
+  const { batch_id, paths } = await finishedBatch(owner, [100, 2_000]);
+  const first = Buffer.from(await (await zipAs(key, batch_id)).arrayBuffer());
+  // Only what was kept has them still.
+  for (const path of paths) await icons.storage.remove(path);
+  const second = await zipAs(key, batch_id);
+  expect(Buffer.from(await second.arrayBuffer())).toEqual(first);
+  expect(second.headers.get('content-disposition')).toBe(`attachment; filename="icons-${batch_id}.zip"`);
+  expect(second.headers.get('cache-control')).toBe('private, no-cache');
+  const etag = second.headers.get('etag') ?? '';
+  const again = (headers: Record<string, string>) =>
+    fetch(`${icons.api.url}/api/icons/batch/${batch_id}/zip`, { headers: { 'X-API-Key': key, ...headers } });
+  expect((await again({ 'If-None-Match': etag })).status).toBe(304);
+  const part = await again({ Range: 'bytes=10-19' });
+  expect(part.status).toBe(206);
+  expect(Buffer.from(await part.arrayBuffer())).toEqual(first.subarray(10, 20));
+
+  await icons.system.connection.collection<{ _id: string }>('icon_files').deleteOne({ _id: paths[0] ?? '' });
+  expect(unzipSync(new Uint8Array(await (await zipAs(key, batch_id)).arrayBuffer()))).toEqual({});
+});
+
+test('what lacks a file, or was not sent to its end, is not kept', async () => {
+  const { key, owner } = await newCaller();
+  const { batch_id, paths } = await finishedBatch(owner, [10, 20]);
+  const [gone = ''] = paths;
+  await icons.storage.remove(gone);
+  expect(unzipSync(new Uint8Array(await (await zipAs(key, batch_id)).arrayBuffer()))).not.toEqual({});
+  await icons.storage.put(gone, Buffer.alloc(10, 1));
+  const whole = unzipSync(new Uint8Array(await (await zipAs(key, batch_id)).arrayBuffer()));
+  expect(Object.keys(whole)).toHaveLength(2);
+
+  const keeper = new ArchiveKeeper(icons.storage);
+  const path = archivePath(batch_id, 'half');
+  async function* pieces() {
+    yield Buffer.from('one');
+    yield Buffer.from('two');
+  }
+  const errors: unknown[] = [];
+  const keep = () =>
+    keeper.keep(pieces(), {
+      path,
+      folder: archiveFolder(batch_id),
+      isWhole: () => true,
+      onError: (error) => errors.push(error),
+    });
+  for await (const _ of keep()) break;
+  expect(await icons.storage.stat(path)).toBeUndefined();
+  for await (const _ of keep());
+  expect(await icons.storage.stat(path)).toMatchObject({ size: 6 });
+  expect(errors).toEqual([]);
 });
 
 test('a storage that is away is answered with 503, and one that breaks off cuts the archive', async () => {

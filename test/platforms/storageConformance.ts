@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { BadObjectPathError, type ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
 import { readObject } from '../../src/platforms/storage/readObject.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { uniqueName } from '../support/testSystem.ts';
 
 /** Paths that could leave the root, or mean something else in another file system than they say. */
@@ -53,6 +56,18 @@ const BYTES = Buffer.from('0123456789');
 export function testsOfEveryStorage(storageOf: () => ObjectStorage): void {
   const folder = uniqueName('folder');
   const path = () => `${folder}/${uniqueName('icon')}.png`;
+
+  test("a file of this machine is stored like bytes, and takes nobody's place", async () => {
+    const storage = storageOf();
+    const stored = path();
+    const source = join(await temporaryFolder(), 'source.zip');
+    await writeFile(source, BYTES);
+    expect(await storage.putFile(stored, source, 'application/zip')).toBe('stored');
+    expect(await readObject(storage, stored)).toEqual(BYTES);
+    await writeFile(source, 'other bytes');
+    expect(await storage.putFile(stored, source, 'application/zip')).toBe('was-there');
+    expect(await readObject(storage, stored)).toEqual(BYTES);
+  });
 
   test('what was stored is there, whole and in parts', async () => {
     const storage = storageOf();

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
  * Where files are kept. A path is relative, of one or more names divided by `/`; each name is made of letters, digits, `_`, `-` and
  * `.` and neither begins nor ends with a dot (`assertObjectPath`). What is stored under a path never changes.
  *
- * Every method throws BadObjectPathError, StorageUnavailableError while the place is away, and `put` StorageFullError.
+ * Every method throws BadObjectPathError, StorageUnavailableError while the place is away, and those that put StorageFullError.
  */
 export interface ObjectStorage {
   /**
@@ -12,6 +12,8 @@ export interface ObjectStorage {
    * comes from an earlier call that failed.
    */
   put(path: string, bytes: Buffer, contentType: string): Promise<Put>;
+  /** Stores a file of this machine, which may be larger than memory, as `put` does bytes. */
+  putFile(path: string, file: string, contentType: string): Promise<Put>;
   /** @returns nothing when there is no such file; never because the whole storage is not where it was */
   stat(path: string): Promise<StoredObject | undefined>;
   /**

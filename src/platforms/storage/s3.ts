@@ -1,3 +1,5 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
@@ -6,6 +8,7 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
+  type PutObjectCommandInput,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
@@ -26,6 +29,8 @@ export interface S3Settings {
   /** For one attempt until the answer begins; four times as long for a pause in it. */
   readonly timeoutMilliseconds: number;
 }
+
+type ObjectContent = Pick<PutObjectCommandInput, 'Body' | 'ContentLength' | 'ContentType'>;
 
 const CONNECTION_MILLISECONDS = 2_000;
 /** A request that came to nothing is sent again at once; waiting longer is the business of the queue and the client. */
@@ -65,9 +70,22 @@ export class S3Storage implements ObjectStorage {
     });
   }
 
-  async put(path: string, bytes: Buffer, contentType: string): Promise<Put> {
+  put(path: string, bytes: Buffer, contentType: string): Promise<Put> {
+    return this.#store(path, { Body: bytes, ContentType: contentType });
+  }
+
+  async putFile(path: string, file: string, contentType: string): Promise<Put> {
+    const { size } = await stat(file);
+    return this.#store(path, {
+      Body: createReadStream(file),
+      ContentLength: size,
+      ContentType: contentType,
+    });
+  }
+
+  async #store(path: string, content: ObjectContent): Promise<Put> {
     // Looking first would leave a gap, and takes the right to list the bucket: without it a missing object is answered with 403.
-    const object = { ...this.#object(path), Body: bytes, ContentType: contentType, IfNoneMatch: '*' };
+    const object = { ...this.#object(path), ...content, IfNoneMatch: '*' };
     return asStorageError(async () => {
       try {
         await this.#client.send(new PutObjectCommand(object));

@@ -1,3 +1,4 @@
+import { archiveFolder } from '../../domain/icons/archivePath.ts';
 import { type IconBatch, imagesDone } from '../../domain/icons/batch.ts';
 import type { IconImage } from '../../domain/icons/icon.ts';
 import { cancelBatch, failBatch, finishBatch } from '../../models/iconBatches.ts';
@@ -7,6 +8,7 @@ import {
   grantTime,
   noteWaiting,
   openSingleImages,
+  outdatedBatches,
   readStoreClock,
   removeOld,
   stuckBatches,
@@ -154,7 +156,12 @@ async function removeInPages(work: SweepIconsDependencies, now: number, run: Run
   let removed = 0;
   for (let page = 0; page < MOST_PAGES; page += 1) {
     run.signal.throwIfAborted();
-    const found = await removeOld(work.connection, now - work.keepMilliseconds, PAGE);
+    const before = now - work.keepMilliseconds;
+    for (const batchId of await outdatedBatches(work.connection, before, PAGE)) {
+      run.signal.throwIfAborted();
+      await work.storage.removeFolder(archiveFolder(batchId));
+    }
+    const found = await removeOld(work.connection, before, PAGE);
     removed += found;
     if (found < PAGE) break;
   }

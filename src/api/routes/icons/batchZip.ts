@@ -1,21 +1,29 @@
+import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
+import { archiveFolder, archivePath } from '../../../domain/icons/archivePath.ts';
 import { isActive } from '../../../domain/icons/batch.ts';
 import type { IconImage } from '../../../domain/icons/icon.ts';
+import { findPaths } from '../../../models/iconFiles.ts';
 import { findBatchImages } from '../../../models/iconImages.ts';
+import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { ConflictError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import { sendStream } from '../../sendStream.ts';
+import { ArchiveKeeper } from './archiveKeeper.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
 import { newRoute } from './iconsRoute.ts';
 import { BatchPath, requireBatch } from './requireBatch.ts';
-import { timeLeft } from './serveObject.ts';
+import { serveObject, timeLeft } from './serveObject.ts';
 import { type ZipEntry, zipOf } from './zipStream.ts';
 
 export type ZipDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'storage'>;
 
+const ZIP = 'application/zip';
+
 /** `GET /api/icons/batch/{id}/zip`: all icons of a finished batch in one archive. */
 export function batchZipRoute(dependencies: ZipDependencies): Route {
+  const keeper = new ArchiveKeeper(dependencies.storage);
   return {
     ...newRoute(dependencies.environment),
     method: 'get',
@@ -32,19 +40,31 @@ export function batchZipRoute(dependencies: ZipDependencies): Route {
       },
     },
     async handle(request, response) {
-      const entries = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', entriesOf(dependencies, request));
-      await sendZip(dependencies, entries, request, response);
+      const archive = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', archiveOf(dependencies, request));
+      const kept = { path: archive.path, contentType: ZIP, headers: headersOf(archive) };
+      if (await serveObject(dependencies.storage, kept, request, response)) return;
+      await sendNew(dependencies.storage, keeper, archive, request, response);
     },
   };
 }
 
-async function entriesOf(dependencies: ZipDependencies, request: Request): Promise<readonly ZipEntry[]> {
-  const batch = await requireBatch(dependencies, request);
+/** What is in an archive, and where it is kept. */
+interface Archive {
+  readonly batch_id: string;
+  readonly entries: readonly ZipEntry[];
+  readonly path: string;
+}
+
+async function archiveOf({ connection }: ZipDependencies, request: Request): Promise<Archive> {
+  const batch = await requireBatch({ connection }, request);
   if (isActive(batch)) throw new ConflictError('The batch is not finished yet');
-  const images = await findBatchImages(dependencies.connection, batch.batch_id);
-  const entries = images.flatMap(entryOf);
+  const images = await findBatchImages(connection, batch.batch_id);
+  const files = images.flatMap(({ file }) => file?.path ?? []);
+  const listed = new Set(await findPaths(connection, files));
+  const entries = images.flatMap(entryOf).filter(({ path }) => listed.has(path));
   if (entries.length === 0) throw new NotFoundError('The batch has no icons');
-  return entries;
+  const contentHash = createHash('sha256').update(JSON.stringify(entries)).digest('hex').slice(0, 32);
+  return { batch_id: batch.batch_id, entries, path: archivePath(batch.batch_id, contentHash) };
 }
 
 /** Its place stands in front, so that no name is there twice; the folder was made safe when the icon was stored. */
@@ -54,19 +74,34 @@ function entryOf({ index, style, file }: IconImage): ZipEntry[] {
   return [{ name, path: file.path, modified_at: file.created_at }];
 }
 
-/** The headers wait for the first piece, so that a storage that is away is still answered with 503. */
-async function sendZip(
-  { storage }: ZipDependencies,
-  entries: readonly ZipEntry[],
+/** It is the owner's, and another one once an icon was deleted or made again. */
+function headersOf({ batch_id }: Pick<Archive, 'batch_id'>): Record<string, string> {
+  return {
+    'Content-Disposition': `attachment; filename="icons-${batch_id}.zip"`,
+    'Cache-Control': 'private, no-cache',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+  };
+}
+
+/** Makes it while it is sent. The headers wait for the first piece, so that a storage that is away is still answered with 503. */
+async function sendNew(
+  storage: ObjectStorage,
+  keeper: ArchiveKeeper,
+  archive: Archive,
   request: Request,
   response: Response,
 ): Promise<void> {
-  const pieces = zipOf(storage, entries);
+  const missing: string[] = [];
+  const pieces = keeper.keep(zipOf(storage, archive.entries, missing), {
+    path: archive.path,
+    folder: archiveFolder(archive.batch_id),
+    isWhole: () => missing.length === 0,
+    onError: (error) => request.context.logger.warn({ err: error }, 'An archive could not be kept'),
+  });
   const first = await firstInTime(pieces, request);
   response.writeHead(200, {
-    'Content-Type': 'application/zip',
-    'Content-Disposition': `attachment; filename="icons-${request.params['id']}.zip"`,
-    'Cache-Control': 'no-store',
+    'Content-Type': ZIP,
+    ...headersOf(archive),
     'X-Request-Id': request.context.requestId,
     'X-Content-Type-Options': 'nosniff',
   });

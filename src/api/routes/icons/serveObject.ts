@@ -17,6 +17,8 @@ import { sendStream } from '../../sendStream.ts';
 export interface ServedFile {
   readonly path: string;
   readonly contentType: string;
+  /** In place of those for files that every page may show. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** What the answer is, once the file was found. */
@@ -44,7 +46,7 @@ export class RangeNotSatisfiableError extends HttpError {
 }
 
 /**
- * Answers with a stored file that every page may show: whole, a range of it, or 304.
+ * Answers with a stored file: whole, a range of it, or 304. Every page may show it unless its headers say otherwise.
  *
  * @returns false when there is no such file; nothing was answered then
  * @throws RangeNotSatisfiableError; ServiceUnavailableError when the storage does not answer in time
@@ -138,7 +140,7 @@ function isWanted(request: Request, etag: string): boolean {
 
 function headersFor(
   selection: Selection,
-  { contentType }: ServedFile,
+  { contentType, headers: own }: ServedFile,
   etag: string,
   response: Response,
 ): OutgoingHttpHeaders {
@@ -148,6 +150,7 @@ function headersFor(
     'Accept-Ranges': 'bytes',
     'Cross-Origin-Resource-Policy': 'cross-origin',
     'Access-Control-Expose-Headers': 'ETag, Content-Range, Accept-Ranges',
+    ...own,
   };
   if (selection.status === 304) {
     const { 'Content-Length': _none, ...headers } = headersOf(response, contentType, 0);

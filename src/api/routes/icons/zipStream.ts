@@ -16,13 +16,14 @@ const NO_MORE = new Uint8Array(0);
 
 /**
  * A zip archive of stored files, piece by piece, of which only the piece at hand is in memory. Nothing is compressed: images
- * are already. A file that is not there any more is left out.
+ * are already. A file that is not there any more is left out, and its path is added to `missing`.
  *
  * @throws StorageUnavailableError also when a file breaks off
  */
 export async function* zipOf(
   storage: ObjectStorage,
   entries: readonly ZipEntry[],
+  missing: string[] = [],
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const ready: Uint8Array[] = [];
   const zip = new Zip((error, piece) => {
@@ -31,7 +32,10 @@ export async function* zipOf(
   });
   for (const { name, path, modified_at } of entries) {
     const stream = await storage.read(path);
-    if (!stream) continue;
+    if (!stream) {
+      missing.push(path);
+      continue;
+    }
     const file = new ZipPassThrough(name);
     file.mtime = modified_at;
     zip.add(file);
