@@ -11,7 +11,7 @@ const BYTES = Buffer.from(
  * Makes a check that something can be stored, by doing it: reading tells nothing about a read-only disk or a right that lacks.
  * A success holds for ten seconds.
  *
- * @returns throws StorageUnavailableError or StorageFullError when called
+ * @returns the check; it throws StorageUnavailableError or StorageFullError
  */
 export function openWriteProbe(storage: ObjectStorage): () => Promise<void> {
   const path = `probe-${randomUUID()}.txt`;
