@@ -1,4 +1,4 @@
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { eventKey } from '../domain/usage/eventKey.ts';
 import {
@@ -10,6 +10,7 @@ import {
 import type { UsageEvent } from '../domain/usage/report.ts';
 import { LARGEST_USAGE_JOB, usageEventSchema } from '../queues/usage.ts';
 import { ServiceUnavailableError, withRedis } from '../runtime/outage.ts';
+import { inOnePacket } from '../runtime/redisTransaction.ts';
 
 /** Repeats queue a record again, each time as a run of its own among those that begin before it. */
 const MOST_RANGES_LOOKED_AT = 1_000;
@@ -32,7 +33,8 @@ export interface PendingEntries {
  * written with its job and taken away after the row is stored, and whoever reads it leaves out what is stored already.
  */
 export class UsagePending {
-  readonly #redis: Redis;
+  /** The usage queue is on it too: transactions span both. */
+  readonly redis: Redis;
   readonly #calendar: BusinessCalendar;
   /** Sorted by its text, `user:representative:sums`, so that one user's groups lie side by side. */
   readonly #groups: string;
@@ -43,7 +45,7 @@ export class UsagePending {
 
   /** @param prefix - of the usage queue's keys; all keys share its hash tag */
   constructor(redis: Redis, prefix: string, calendar: BusinessCalendar) {
-    this.#redis = redis;
+    this.redis = redis;
     this.#calendar = calendar;
     const keys = pendingKeys(prefix);
     this.#groups = keys.groups;
@@ -58,7 +60,7 @@ export class UsagePending {
    * @throws ServiceUnavailableError when there is no connection to Redis now
    */
   requireConnection(): void {
-    if (this.#redis.status !== 'ready') {
+    if (this.redis.status !== 'ready') {
       throw new ServiceUnavailableError('Redis is not available; try again in a moment', 2);
     }
   }
@@ -69,57 +71,50 @@ export class UsagePending {
    *
    * @param replaced - is forgotten at the same moment, so that nobody sees neither or both
    */
-  trackArguments(jobs: readonly TrackedJob[], replaced: PendingEntries): (string | number)[] {
-    const groups = jobs.flatMap((job) => this.#groupMembers(job.events));
-    const ranges = jobs.flatMap(rangeMembers).flatMap((range) => [range.first, range.member]);
-    const forgotten = [...replaced.groups.map(groupMember), ...replaced.ranges];
+  trackArguments(jobs: readonly TrackedJob[], replaced: PendingEntries): string[] {
     return [
       this.#groups,
       this.#ranges,
-      replaced.groups.length,
-      forgotten.length,
-      groups.length,
-      ...forgotten,
-      ...groups,
-      ...ranges,
+      linesOf(replaced.groups.map(groupMember)),
+      linesOf(replaced.ranges),
+      linesOf(jobs.flatMap((job) => this.#groupMembers(job.events))),
+      linesOf(jobs.flatMap(rangeMembers)),
     ];
   }
 
   /** Forgets the jobs' events, which are stored by now. Claims that belong to other records stay. */
-  settle(jobs: readonly TrackedJob[]): Promise<void> {
-    return withRedis(async () => {
-      const pipeline: ChainableCommander = this.#redis
-        .pipeline()
-        .zrem(this.#groups, ...jobs.flatMap((job) => this.#groupMembers(job.events)))
-        .zrem(this.#ranges, ...jobs.flatMap(rangeMembers).map((range) => range.member));
-      const claims = jobs.flatMap((job) => claimArguments(job.events));
-      if (claims.length > 0) pipeline.eval(RELEASE_CLAIMS, '1', this.#claims, ...claims);
-      const replies = await pipeline.exec();
-      replies?.forEach((_, index) => {
-        successOf(replies, index);
-      });
-    });
+  async settle(jobs: readonly TrackedJob[]): Promise<void> {
+    const groups = jobs.flatMap((job) => this.#groupMembers(job.events));
+    const ranges = jobs.flatMap(rangeMembers);
+    const claims = jobs.flatMap((job) => claimArguments(job.events));
+    await withRedis(() =>
+      Promise.all(
+        inOnePacket(this.redis, () => [
+          this.redis.zrem(this.#groups, ...groups),
+          this.redis.zrem(this.#ranges, ...ranges),
+          ...(claims.length > 0 ? [this.redis.eval(RELEASE_CLAIMS, 1, this.#claims, ...claims)] : []),
+        ]),
+      ),
+    );
   }
 
   /** What waits for one user. Read it before the totals in MongoDB, and leave out the groups that are stored there. */
   async ofUser(userId: number): Promise<PendingGroup[]> {
     // ';' follows ':' in ASCII, so the range ends behind the last group of this user.
-    const members = await withRedis(() =>
-      this.#redis.zrangebylex(this.#groups, `[${userId}:`, `(${userId};`),
-    );
+    const members = await withRedis(() => this.redis.zrangebylex(this.#groups, `[${userId}:`, `(${userId};`));
     return members.map(decodeGroupMember);
   }
 
   /** What waits for everybody. */
   async ofEverybody(): Promise<PendingGroup[]> {
-    const members = await withRedis(() => this.#redis.zrange(this.#groups, '0', '-1'));
+    const members = await withRedis(() => this.redis.zrange(this.#groups, '0', '-1'));
     return members.map(decodeGroupMember);
   }
 
   /** The job that may hold a record which is not stored yet. */
   async jobsOfRecord(recordId: number): Promise<string[]> {
     const members = await withRedis(() =>
-      this.#redis.zrevrangebyscore(
+      this.redis.zrevrangebyscore(
         this.#ranges,
         recordId,
         recordId - LARGEST_USAGE_JOB + 1,
@@ -136,7 +131,7 @@ export class UsagePending {
 
   /** How many runs of records wait, a bound of the number of waiting jobs. */
   backlog(): Promise<number> {
-    return withRedis(() => this.#redis.zcard(this.#ranges));
+    return withRedis(() => this.redis.zcard(this.#ranges));
   }
 
   /**
@@ -149,7 +144,7 @@ export class UsagePending {
       requiredKey(event),
       `${event.record_id}|${JSON.stringify(event)}`,
     ]);
-    const holders: unknown = await withRedis(() => this.#redis.eval(CLAIM, 1, this.#claims, ...fields));
+    const holders: unknown = await withRedis(() => this.redis.eval(CLAIM, 1, this.#claims, ...fields));
     if (!Array.isArray(holders)) throw new Error('The claim script did not answer with a list');
     return events.map((event, index) => {
       const holder: unknown = holders[index];
@@ -159,20 +154,19 @@ export class UsagePending {
 
   /** The events that hold these keys now, in no order. Keys of stored events are not held any more. */
   async holdersOf(keys: readonly string[]): Promise<UsageEvent[]> {
-    const holders = await withRedis(() => this.#redis.hmget(this.#claims, ...keys));
+    const holders = await withRedis(() => this.redis.hmget(this.#claims, ...keys));
     return holders.flatMap((holder) => (holder === null ? [] : decodeClaim(holder)));
   }
 
   /** Gives up claims that turned out to be of events that are stored already. */
   async release(events: readonly UsageEvent[]): Promise<void> {
     const claims = claimArguments(events);
-    if (claims.length > 0)
-      await withRedis(() => this.#redis.eval(RELEASE_CLAIMS, 1, this.#claims, ...claims));
+    if (claims.length > 0) await withRedis(() => this.redis.eval(RELEASE_CLAIMS, 1, this.#claims, ...claims));
   }
 
   /** What is known of a job, also when its events cannot be read any more. Looks at everything that waits. */
   async entriesOfJob(jobId: string): Promise<PendingEntries> {
-    const members = await withRedis(() => this.#redis.zrange(this.#ranges, '0', '-1'));
+    const members = await withRedis(() => this.redis.zrange(this.#ranges, '0', '-1'));
     const ranges = members.filter((member) => decodeRangeMember(member).jobId === jobId);
     const runs = ranges.map(decodeRangeMember);
     const groups = (await this.ofEverybody()).filter((group) =>
@@ -185,8 +179,8 @@ export class UsagePending {
   async forget(entries: PendingEntries): Promise<void> {
     const groups = entries.groups.map(groupMember);
     await withRedis(async () => {
-      if (groups.length > 0) await this.#redis.zrem(this.#groups, ...groups);
-      if (entries.ranges.length > 0) await this.#redis.zrem(this.#ranges, ...entries.ranges);
+      if (groups.length > 0) await this.redis.zrem(this.#groups, ...groups);
+      if (entries.ranges.length > 0) await this.redis.zrem(this.#ranges, ...entries.ranges);
     });
   }
 
@@ -204,22 +198,27 @@ export function pendingKeys(prefix: string): { groups: string; ranges: string; c
   };
 }
 
-/** Registered on the connection of whoever adds usage jobs. */
+/**
+ * Registered on the connection of whoever adds usage jobs. Members come as lines of one argument for each set: they hold
+ * no line breaks, and a hundred arguments of a command cost more than the rest of it.
+ */
 export const TRACK_COMMAND = {
   name: 'trackUsageJobs',
   definition: {
     numberOfKeys: 2,
     lua: `
-local forgottenGroupsEnd = 3 + tonumber(ARGV[1])
-local forgottenEnd = 3 + tonumber(ARGV[2])
-local groupsEnd = forgottenEnd + tonumber(ARGV[3])
-for i = 4, forgottenGroupsEnd do redis.call('ZREM', KEYS[1], ARGV[i]) end
-for i = forgottenGroupsEnd + 1, forgottenEnd do redis.call('ZREM', KEYS[2], ARGV[i]) end
-for i = forgottenEnd + 1, groupsEnd do redis.call('ZADD', KEYS[1], 0, ARGV[i]) end
-for i = groupsEnd + 1, #ARGV, 2 do redis.call('ZADD', KEYS[2], ARGV[i], ARGV[i + 1]) end
+local function eachLine(text, act) for line in string.gmatch(text, '[^\\n]+') do act(line) end end
+eachLine(ARGV[1], function(group) redis.call('ZREM', KEYS[1], group) end)
+eachLine(ARGV[2], function(range) redis.call('ZREM', KEYS[2], range) end)
+eachLine(ARGV[3], function(group) redis.call('ZADD', KEYS[1], 0, group) end)
+eachLine(ARGV[4], function(range) redis.call('ZADD', KEYS[2], string.match(range, '^%d+'), range) end)
 return redis.call('ZCARD', KEYS[2])`,
   },
 } as const;
+
+function linesOf(members: readonly string[]): string {
+  return members.join('\n');
+}
 
 /** Gives each key to the first that asks; answers with the holder's text, or an empty one for a fresh claim. */
 const CLAIM = `
@@ -260,7 +259,7 @@ export function decodeGroupMember(member: string): PendingGroup {
   );
 }
 
-function rangeMembers(job: TrackedJob): { first: number; member: string }[] {
+function rangeMembers(job: TrackedJob): string[] {
   const ids = job.events.map((event) => event.record_id).sort((left, right) => left - right);
   const runs: { first: number; last: number }[] = [];
   for (const id of ids) {
@@ -268,7 +267,7 @@ function rangeMembers(job: TrackedJob): { first: number; member: string }[] {
     if (run && id <= run.last + 1) run.last = id;
     else runs.push({ first: id, last: id });
   }
-  return runs.map((run) => ({ first: run.first, member: `${run.first}-${run.last}@${job.jobId}` }));
+  return runs.map((run) => `${run.first}-${run.last}@${job.jobId}`);
 }
 
 export function decodeRangeMember(member: string): RecordRange {
@@ -296,11 +295,4 @@ function requiredKey(event: UsageEvent): string {
   const key = eventKey(event);
   if (key === undefined) throw new Error(`Record ${event.record_id} has no event key to claim`);
   return key;
-}
-
-function successOf(replies: [error: Error | null, result: unknown][] | null, index: number): unknown {
-  const reply = replies?.[index];
-  if (!reply) throw new Error('Redis dropped a pipeline');
-  if (reply[0]) throw reply[0];
-  return reply[1];
 }

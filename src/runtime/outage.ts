@@ -70,8 +70,8 @@ const BROKEN_CONNECTION: ReadonlySet<string> = new Set([
   'ENETDOWN',
 ]);
 
-/** First word of an error reply, which the protocol defines as its code: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
-function replyCode(reply: { readonly message: string }): string {
+/** First word of an error reply of Redis, which the protocol defines as its code: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
+export function replyCode(reply: { readonly message: string }): string {
   return reply.message.split(' ', 1)[0] ?? '';
 }
 
@@ -85,6 +85,8 @@ const REDIS_NOT_SERVING: ReadonlySet<string> = new Set([
   'OOM',
   'BUSY',
   'NOREPLICAS',
+  // Its scripts are gone; they are sent anew on a new connection.
+  'NOSCRIPT',
 ]);
 
 const MONGO_OUTAGES = [

@@ -10,6 +10,7 @@ import {
 import type { JobEnvelope, Payload } from '../../queues/defineQueue.ts';
 import { LARGEST_USAGE_JOB, usageQueue } from '../../queues/usage.ts';
 import { withRedis } from '../../runtime/outage.ts';
+import { inTransaction } from '../../runtime/redisTransaction.ts';
 import { jobOptions } from '../jobOptions.ts';
 
 const JOB = 'store-reports';
@@ -39,26 +40,22 @@ export function enqueueEvents(
     const client = await queue.backend.client;
     // Defined anew, a script is also sent anew, in full.
     if (!(TRACK_COMMAND.name in client)) client.defineCommand(TRACK_COMMAND.name, TRACK_COMMAND.definition);
-    const transaction = client.multi();
-    const jobs = cutIntoJobs(events);
-    for (const { jobId, events: jobEvents } of jobs) {
+    const tracked = cutIntoJobs(events);
+    const jobs = tracked.map(({ jobId, events: jobEvents }) => {
       const data: JobEnvelope<Payload<typeof usageQueue, typeof JOB>> = {
         payload: { events: [...jobEvents] },
         request_ids: requestIds,
       };
-      const job = new Job(queue, JOB, data, options, jobId);
-      // What `queue.addBulk` does with a pipeline; it only queues the command here, `exec` sends and answers.
-      void queue.backend.addJobToTransaction(transaction, job.asJSON(), jobId);
-    }
-    transaction.runCommand(TRACK_COMMAND.name, pending.trackArguments(jobs, replaced));
-    return backlogOf(await transaction.exec());
+      return { jobId, job: new Job(queue, JOB, data, options, jobId).asJSON() };
+    });
+    const trackArguments = pending.trackArguments(tracked, replaced);
+    const replies = await inTransaction(pending.redis, () => [
+      // What `queue.addBulk` does with a pipeline.
+      ...jobs.map(({ jobId, job }) => queue.backend.addJobToTransaction(client, job, jobId)),
+      client.runCommand(TRACK_COMMAND.name, trackArguments),
+    ]);
+    return Number(replies.at(-1));
   });
-}
-
-function backlogOf(replies: [error: Error | null, result: unknown][] | null): number {
-  if (!replies) throw new Error('Redis dropped a transaction');
-  for (const [error] of replies) if (error) throw error;
-  return Number(replies.at(-1)?.[1]);
 }
 
 function cutIntoJobs(events: readonly UsageEvent[]): TrackedJob[] {

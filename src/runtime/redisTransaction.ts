@@ -1,0 +1,74 @@
+import type { Redis } from 'ioredis';
+import { replyCode } from './outage.ts';
+
+/** A transaction had other commands than were put into it, so that nobody knows what was carried out. */
+export class TransactionMixedUpError extends Error {
+  override name = 'TransactionMixedUpError';
+
+  constructor(replies: number, commands: number) {
+    super(
+      `Redis carried out ${replies} commands in a transaction of ${commands}; all must go over its connection`,
+    );
+  }
+}
+
+/**
+ * Sends what is sent to Redis meanwhile in one packet. Takes the place of ioredis's pipelines where there are many of
+ * them: a pipeline has a property that is defined for it alone, so that the engine keeps it, and all that its commands
+ * carry, until the next full garbage collection; and every script of the connection is copied onto it, sixty of BullMQ's.
+ *
+ * @param send - calls commands of `redis` before it returns
+ */
+export function inOnePacket<T>(redis: Redis, send: () => T): T {
+  // There is none while Redis is away; then there is nothing to hold back either.
+  const stream: Redis['stream'] | undefined = redis.stream;
+  stream?.cork();
+  try {
+    return send();
+  } finally {
+    stream?.uncork();
+  }
+}
+
+/**
+ * Carries out commands in one transaction: all of them or, when it throws, none or, if Redis went away while it answered,
+ * possibly all.
+ *
+ * @param queueCommands - calls them on `redis`, before it returns, and hands over their promises
+ * @returns their replies, in order
+ * @throws what ioredis or Redis refuses one of them with
+ */
+export async function inTransaction(
+  redis: Redis,
+  queueCommands: () => readonly Promise<unknown>[],
+): Promise<unknown[]> {
+  const { opened, queued, executed } = inOnePacket(redis, () => {
+    const opened = redis.multi({ pipeline: false });
+    try {
+      return { opened, queued: queueCommands(), executed: redis.exec() };
+    } catch (error) {
+      // Left open, the transaction would swallow whatever this connection sends next.
+      for (const command of [opened, redis.discard()]) command.catch(() => undefined);
+      throw error;
+    }
+  });
+  // The first that is refused says why; those behind it say only that nothing was carried out.
+  for (const sent of await Promise.allSettled([opened, ...queued, executed])) {
+    if (sent.status === 'rejected') throw sent.reason;
+  }
+  const replies = (await executed) ?? [];
+  if (replies.length !== queued.length) throw new TransactionMixedUpError(replies.length, queued.length);
+  return replies.map(([error, reply]) => {
+    if (error) throw afterForgottenScript(redis, error);
+    return reply;
+  });
+}
+
+/**
+ * Redis may forget its scripts (`SCRIPT FLUSH`). ioredis sends a forgotten one anew, but not in a transaction, where it takes
+ * the command's `QUEUED` for success. On a new connection it sends each anew.
+ */
+function afterForgottenScript(redis: Redis, error: Error): Error {
+  if (replyCode(error) === 'NOSCRIPT') redis.disconnect(true);
+  return error;
+}
