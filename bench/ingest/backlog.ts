@@ -32,13 +32,11 @@ export async function measureBacklog({ stage, report, pace }: Section, drainRate
   const worker = await startWorker(stage);
   try {
     const seconds = LEAD_IN_SECONDS + pace.backlogSeconds;
-    const watching = new AbortController();
-    const watched = watch(stage, watching.signal);
     const load = { url: web.url, rate, seconds, connections: CONNECTIONS };
     const requests = encodedBatches(stage.adminApiKey, 8, EVENTS_PER_REQUEST);
-    const { latencies, refused } = await offer({ ...load, requests });
-    watching.abort();
-    const pending = (await watched).slice((LEAD_IN_SECONDS * 1_000) / SAMPLE_MILLISECONDS);
+    const { outcome, samples } = await watchedDuring(stage, offer({ ...load, requests }));
+    const { latencies, refused } = outcome;
+    const pending = samples.slice((LEAD_IN_SECONDS * 1_000) / SAMPLE_MILLISECONDS);
     const third = Math.floor(pending.length / 3);
     const first = mean(pending.slice(0, third));
     const last = mean(pending.slice(-third));
@@ -66,6 +64,21 @@ export async function measureBacklog({ stage, report, pace }: Section, drainRate
     await web.stop();
     await stage.redis.flushall();
   }
+}
+
+/** What is pending, sampled until the work ends. */
+async function watchedDuring<T>(
+  stage: Stage,
+  work: Promise<T>,
+): Promise<{ outcome: T; samples: readonly number[] }> {
+  const watching = new AbortController();
+  const [watched, worked] = await Promise.allSettled([
+    watch(stage, watching.signal),
+    work.finally(() => watching.abort()),
+  ]);
+  if (worked.status === 'rejected') throw worked.reason;
+  if (watched.status === 'rejected') throw watched.reason;
+  return { outcome: worked.value, samples: watched.value };
 }
 
 async function watch(stage: Stage, signal: AbortSignal): Promise<number[]> {

@@ -34,7 +34,7 @@ export async function startWorker(stage: Stage): Promise<NodeProcess> {
     file: path('../../src/workers/main.ts'),
     arguments: ['usage'],
     environment: stage.environment,
-    logFile: join(stage.folder, 'worker.log'),
+    logFile: join(stage.logFolder, 'worker.log'),
     profileFolder: stage.profileFolder,
   });
   await untilListening(stage.usage, worker);
@@ -51,7 +51,7 @@ export async function startNaiveWorker(
     file: path('../peers/naiveWorker.ts'),
     arguments: [String(concurrency)],
     environment: stage.environment,
-    logFile: join(stage.folder, 'naive-worker.log'),
+    logFile: join(stage.logFolder, 'naive-worker.log'),
   });
   await untilListening(queue, worker);
   return worker;
@@ -67,7 +67,7 @@ async function startHttp(
   const server = startNode({
     file: path(file),
     environment: { ...environment, PORT: String(port) },
-    logFile: join(stage.folder, `${name}.log`),
+    logFile: join(stage.logFolder, `${name}.log`),
     profileFolder: name === 'web' ? stage.profileFolder : undefined,
   });
   const url = `http://127.0.0.1:${port}`;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, constants, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Queue } from 'bullmq';
@@ -15,10 +15,14 @@ import { usageQueue } from '../../src/queues/usage.ts';
 import { SELLERS } from './reports.ts';
 
 const REDIS_PREFIX = 'bench';
+/** A file system in memory on Linux. */
+const SHARED_MEMORY = '/dev/shm';
 
 /** The stores that everything is measured on, and where their data and the logs lie. All of it is gone after `strike`. */
 export interface Stage {
   readonly folder: string;
+  /** In memory where the machine has a place for that: on the disk of Redis each log line would wait for Redis's syncs. */
+  readonly logFolder: string;
   readonly redisUrl: string;
   readonly mongoUrl: string;
   /** How the MongoDB came to be, in words. */
@@ -44,10 +48,11 @@ export async function setStage(options: {
   profileFolder: string | undefined;
 }): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
+  const logFolder = await mkdtemp(join(await memoryFolder(), 'millrace-bench-logs-'));
   const servers: EmbeddedServer[] = [];
   const stopServers = async () => {
     await Promise.all(servers.map((server) => server.stop()));
-    await rm(folder, { recursive: true, force: true });
+    for (const made of [folder, logFolder]) await rm(made, { recursive: true, force: true });
   };
   try {
     const redisServer = await startRedis({ dir: join(folder, 'redis') });
@@ -59,7 +64,7 @@ export async function setStage(options: {
       mongoUrl = mongoServer.url;
     }
     const database = withDatabase(mongoUrl, `millrace_bench_${randomBytes(4).toString('hex')}`);
-    return await connect(folder, redisServer.url, database, options, stopServers);
+    return await connect({ folder, logFolder }, redisServer.url, database, options, stopServers);
   } catch (error) {
     await stopServers();
     throw error;
@@ -67,7 +72,7 @@ export async function setStage(options: {
 }
 
 async function connect(
-  folder: string,
+  folders: Pick<Stage, 'folder' | 'logFolder'>,
   redisUrl: string,
   mongoUrl: string,
   options: { mongoUrl: string | undefined; profileFolder: string | undefined },
@@ -97,7 +102,7 @@ async function connect(
   let struck: Promise<void> | undefined;
 
   return {
-    folder,
+    ...folders,
     redisUrl,
     mongoUrl,
     mongoKind: options.mongoUrl
@@ -124,6 +129,15 @@ async function connect(
       return struck;
     },
   };
+}
+
+async function memoryFolder(): Promise<string> {
+  try {
+    await access(SHARED_MEMORY, constants.W_OK);
+    return SHARED_MEMORY;
+  } catch {
+    return tmpdir();
+  }
 }
 
 async function addSellers(db: Db): Promise<void> {
