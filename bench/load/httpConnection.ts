@@ -41,10 +41,11 @@ export class HttpConnection {
 
   /**
    * @returns the status of the answer, once all of it is here
-   * @throws Error when the connection breaks
+   * @throws Error when the connection breaks, or is closed already
    */
   send(request: Buffer): Promise<number> {
     if (this.#answer) throw new Error('The last request is not answered yet');
+    if (this.#socket.destroyed) return Promise.reject(new Error('The server had closed the connection'));
     this.#answer = Promise.withResolvers();
     this.#socket.write(request);
     return this.#answer.promise;

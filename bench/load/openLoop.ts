@@ -44,7 +44,8 @@ export async function offer(load: OpenLoop): Promise<OpenLoopResult> {
   const sendDue = () => {
     const due = Math.min(total, Math.floor(((performance.now() - startedAt) / 1_000) * load.rate));
     while (sent < due) {
-      const connection = idle.pop();
+      // In turn: the server ends a connection that sends nothing for long.
+      const connection = idle.shift();
       if (!connection) return;
       sendOne(connection, sent++);
     }

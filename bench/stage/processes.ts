@@ -17,9 +17,14 @@ export interface HttpProcess extends NodeProcess {
 
 const START_SECONDS = 30;
 
-/** The product's web process. */
-export function startWeb(stage: Stage): Promise<HttpProcess> {
-  return startHttp(stage, 'web', '../../src/api/main.ts', stage.environment);
+/** The product's web process; returns when it has its stores. */
+export async function startWeb(stage: Stage): Promise<HttpProcess> {
+  const web = await startHttp(stage, 'web', '../../src/api/main.ts', stage.environment);
+  await waitUntil('web is ready', START_SECONDS, async () => {
+    web.requireRunning();
+    return (await fetch(`${web.url}/readyz`)).ok;
+  });
+  return web;
 }
 
 /** @param logLevel - of the request log; the product's own unless given */

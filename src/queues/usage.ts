@@ -40,7 +40,7 @@ export const usageQueue = defineQueue({
     }),
   },
   // The jobs of one process share transactions, and a bigger one costs less for each event.
-  concurrency: 32,
+  concurrency: 64,
   // A stored report is found by its record id; keeping its job would cost Redis for nothing.
   keepCompleted: 'none',
   // A dead letter of this queue holds reports that were acknowledged.

@@ -22,7 +22,9 @@ export interface StoreReportsDependencies {
   readonly relayQueue?: Queue | undefined;
 }
 
-/** All jobs that run at the same time share a transaction. A run that timed out leaves its write behind, so more may wait. */
+/** Most events of one transaction: beyond it a bigger one gains little, and one that collides with another loses more. */
+const LARGEST_TRANSACTION = 3_200;
+/** All jobs that run at the same time share a write. A run that timed out leaves its write behind, so more may wait. */
 const WRITE_LIMITS = {
   largestWrite: usageQueue.concurrency,
   mostWaiting: 4 * usageQueue.concurrency,
@@ -40,13 +42,9 @@ export function createStoreReports(
   const store = (events: readonly UsageEvent[]) =>
     storeUsageEvents(connection, events, { calendar, relay: relayQueue !== undefined });
   const writes = new Coalescer<readonly UsageEvent[], Stored>(async (lists) => {
-    try {
-      await store(lists.flat());
-      return lists.map(() => STORED);
-    } catch (error) {
-      if (lists.length === 1 || isOutage(error)) throw error;
-      return storeEachAlone(lists, store);
-    }
+    const outcomes: Stored[] = [];
+    for (const shared of cutIntoTransactions(lists)) outcomes.push(...(await storeTogether(shared, store)));
+    return outcomes;
   }, WRITE_LIMITS);
   const settlements = new Coalescer<TrackedJob, 'settled'>(async (jobs) => {
     await pending.settle(jobs);
@@ -80,24 +78,37 @@ export function createStoreReports(
   }
 }
 
+/** What became of one job's events. */
 type Stored = { readonly kind: 'stored' } | { readonly kind: 'failed'; readonly error: unknown };
 
 const STORED: Stored = { kind: 'stored' };
 
-/** A job that cannot be stored must not take the ones along that only shared its transaction. */
-async function storeEachAlone(
-  lists: readonly (readonly UsageEvent[])[],
-  store: (events: readonly UsageEvent[]) => Promise<unknown>,
-): Promise<Stored[]> {
-  const outcomes: Stored[] = [];
+type Store = (events: readonly UsageEvent[]) => Promise<unknown>;
+
+function cutIntoTransactions(lists: readonly (readonly UsageEvent[])[]): (readonly UsageEvent[])[][] {
+  const transactions: (readonly UsageEvent[])[][] = [];
+  let room = 0;
   for (const events of lists) {
-    outcomes.push(
-      await store(events).then(
-        () => STORED,
-        (error: unknown): Stored => ({ kind: 'failed', error }),
-      ),
-    );
+    if (room < events.length) {
+      transactions.push([]);
+      room = LARGEST_TRANSACTION;
+    }
+    transactions.at(-1)?.push(events);
+    room -= events.length;
   }
+  return transactions;
+}
+
+/** A job that cannot be stored must not take the ones along that only shared its transaction. An outage fails them all. */
+async function storeTogether(lists: readonly (readonly UsageEvent[])[], store: Store): Promise<Stored[]> {
+  try {
+    await store(lists.flat());
+    return lists.map(() => STORED);
+  } catch (error) {
+    if (lists.length === 1 || isOutage(error)) return lists.map(() => ({ kind: 'failed', error }));
+  }
+  const outcomes: Stored[] = [];
+  for (const events of lists) outcomes.push(...(await storeTogether([events], store)));
   return outcomes;
 }
 
