@@ -12,6 +12,7 @@ export async function measureAcceptance({ stage, report, pace }: Section): Promi
   const servers = [
     await startPeer(stage, 'validatingApp'),
     await startPeer(stage, 'oneAddPerRequest'),
+    await startPeer(stage, 'usualWay'),
     await startWeb(stage),
   ] as const;
   try {
@@ -29,12 +30,14 @@ export async function measureAcceptance({ stage, report, pace }: Section): Promi
     };
     const validating = subject('(a) reads, checks, logs, answers; keeps nothing', servers[0].url);
     const naive = subject('one queue.add per request', servers[1].url);
-    const ours = subject('(c) POST /api/tools/update', servers[2].url);
-    const subjects = [validating, naive, ours];
+    const usual = subject('one queue.add per request, Express as it comes, no log', servers[2].url);
+    const ours = subject('(c) POST /api/tools/update', servers[3].url);
+    const subjects = [validating, naive, usual, ours];
     await warmUp(subjects);
     await roundRobin(report, pace.closedLoopRounds, subjects);
     report.compare('(c) / (a)', ours.measurement, validating.measurement, { atLeast: 0.7 });
     report.compare('(c) / one queue.add per request', ours.measurement, naive.measurement, { atLeast: 1.6 });
+    report.compare('(c) / the same on Express as it comes', ours.measurement, usual.measurement);
   } finally {
     for (const server of servers) await server.stop();
     await stage.redis.flushall();

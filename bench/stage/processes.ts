@@ -8,7 +8,13 @@ import type { Stage } from './stage.ts';
 import { waitUntil } from './waitUntil.ts';
 
 /** Servers that stand beside the product, each a file of `peers/`. */
-export type Peer = 'plainEcho' | 'stockEcho' | 'tunedEcho' | 'validatingApp' | 'oneAddPerRequest';
+export type Peer =
+  | 'plainEcho'
+  | 'stockEcho'
+  | 'tunedEcho'
+  | 'validatingApp'
+  | 'oneAddPerRequest'
+  | 'usualWay';
 
 export interface HttpProcess extends NodeProcess {
   /** Such as `http://127.0.0.1:3560`. */
