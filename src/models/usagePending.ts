@@ -224,9 +224,8 @@ function linesOf(members: readonly string[]): string {
 const CLAIM = `
 local holders = {}
 for i = 1, #ARGV, 2 do
-  local holder = redis.call('HGET', KEYS[1], ARGV[i])
-  if not holder then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-  holders[#holders + 1] = holder or ''
+  local fresh = redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) == 1
+  holders[#holders + 1] = fresh and '' or redis.call('HGET', KEYS[1], ARGV[i])
 end
 return holders`;
 
