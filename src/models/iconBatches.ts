@@ -150,7 +150,8 @@ export async function cancelBatch(connection: Connection, batchId: string): Prom
 }
 
 /**
- * Ends a batch that does not go on: what is open fails; in a cancelled batch it is cancelled, and the batch stays so.
+ * Ends a batch that does not go on: what is open fails; in a cancelled batch it is cancelled, and the batch stays so. While
+ * an image is being delivered the batch goes on: the end of that image is its next progress.
  *
  * @param reason - for people
  * @param progressedBefore - leaves a batch alone in which something happened since then
@@ -166,7 +167,7 @@ export async function failBatch(
     const batch = await readBatch(connection, batchId, session);
     if (!batch || batch.progressed_at > progressedBefore) return undefined;
     if (batch.status === 'cancelled') return cancelRest(connection, batch, reason, session);
-    if (!isActive(batch)) return undefined;
+    if (!isActive(batch) || (await isDelivering(connection, batch, session))) return undefined;
     const failed = await endImages(connection, batch, 'failed', reason, OPEN_STATUSES, session);
     await countInStats(connection, { failed }, session);
     return changeBatch(
@@ -263,6 +264,14 @@ function newBatchDocument({ batch_id, ...batch }: NewBatch, total: number): Batc
     finished_round: 0,
     calls_begun: 0,
   };
+}
+
+async function isDelivering(
+  connection: Connection,
+  { batch_id }: IconBatch,
+  session: ClientSession,
+): Promise<boolean> {
+  return (await images(connection).findOne({ batch_id, status: 'delivering' }, { session })) !== null;
 }
 
 async function cancelRest(

@@ -162,18 +162,18 @@ export async function expectConsistent(connection: Connection, batchId: string):
   for (const image of of) {
     const final = ['succeeded', 'failed', 'cancelled'].includes(image.status);
     expect(image.finished_at !== null).toBe(final);
-    expect(image.file !== null).toBe(image.status === 'succeeded');
+    expect(image.file !== null).toBe(image.status === 'succeeded' || image.status === 'delivering');
     expect(image.error !== null).toBe(image.status === 'failed' || image.status === 'cancelled');
   }
   if (batch.status === 'completed' || batch.status === 'failed')
-    expect(count('pending') + count('running')).toBe(0);
+    expect(count('pending') + count('running') + count('delivering')).toBe(0);
 }
 
 /** The budget counts exactly the images that are wanted or made. */
 export async function expectBudget(connection: Connection, owner: string, month: string): Promise<void> {
   const counted = await images(connection).countDocuments({
     owner,
-    status: { $in: ['pending', 'running', 'succeeded'] },
+    status: { $in: ['pending', 'running', 'delivering', 'succeeded'] },
   });
   expect(await usedOf(connection, owner, month)).toBe(counted);
 }

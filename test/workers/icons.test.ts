@@ -9,7 +9,7 @@ import { categoryTitle } from '../../src/domain/icons/categories.ts';
 import type { IconImage } from '../../src/domain/icons/icon.ts';
 import { listCalls } from '../../src/models/iconCalls.ts';
 import { claimGeneration, recordFile } from '../../src/models/iconGenerations.ts';
-import { beginCall } from '../../src/models/iconImages.ts';
+import { beginCall, beginDelivery } from '../../src/models/iconImages.ts';
 import { readStats } from '../../src/models/iconStats.ts';
 import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import { jobOptions } from '../../src/producers/jobOptions.ts';
@@ -288,6 +288,23 @@ describe('what was delivered before a kill', () => {
     await queue.resume();
     expect(await icons.settled(batchId)).toMatchObject({ status: 'cancelled', successful: 1, cancelled: 1 });
     expect(await icons.image(image.image_id)).toMatchObject({ status: 'succeeded', file: image.file });
+  });
+
+  test('out of the cache is delivered once it may have been charged, though the batch was cancelled', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    await queue.pause();
+    const batchId = await icons.askBatch(['charged shift', 'free shift']);
+    const [image] = await icons.images(batchId);
+    const delivery = success({ cached: true });
+    expect(await beginDelivery(icons.system.connection, image?.image_id ?? '', delivery)).toEqual(delivery);
+    expect(await icons.requests.cancel(batchId, CALLER)).toBe(true);
+    await queue.resume();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'cancelled', successful: 1, cancelled: 1 });
+    expect(await icons.image(image?.image_id ?? '')).toMatchObject({
+      status: 'succeeded',
+      file: delivery.file,
+    });
+    expect(icons.paid('charged shift')).toBe(0);
   });
 });
 
