@@ -168,13 +168,37 @@ describe('one icon', () => {
     const asked = await Promise.all(['broke one', 'broke two', 'broke three'].map(icons.ask));
     await waitFor('the pause', async () => ((await queue.isPaused()) ? true : undefined));
     await waitFor('the event', async () => (await outbox.findOne({ type: 'icons.paused' })) ?? undefined);
-    // Whatever is refused after the queue was resumed would pause it again.
-    await waitFor('the last refusal', async () => (await queue.getActiveCount()) === 0 || undefined);
     icons.openai.behave(() => undefined);
     await queue.resume();
     for (const imageId of asked) {
       expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
     }
+  });
+
+  test('whose refusal comes only after the queue was resumed does not stop it again; the next one does', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    answer('slow refusal', { kind: 'no-quota', milliseconds: 700 });
+    const slow = await icons.ask('slow refusal');
+    await waitFor('the slow call', async () => (await callsOf(slow)).includes('pending') || undefined);
+    await waitFor(
+      'its request',
+      async () => icons.openai.received.at(-1)?.became === 'no-quota' || undefined,
+    );
+    answer('quick refusal', { kind: 'no-quota' });
+    const quick = await icons.ask('quick refusal');
+    await waitFor('the pause', async () => ((await queue.isPaused()) ? true : undefined));
+    await queue.resume();
+    expect(await callsOf(slow)).toEqual(['pending']);
+    for (const imageId of [slow, quick]) {
+      expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    }
+    expect(await callsOf(slow)).toEqual(['delivered', 'refused']);
+
+    answer('fresh refusal', { kind: 'no-quota' });
+    const fresh = await icons.ask('fresh refusal');
+    await waitFor('the pause', async () => ((await queue.isPaused()) ? true : undefined));
+    await queue.resume();
+    expect(await icons.ended(fresh)).toMatchObject({ status: 'succeeded' });
   });
 });
 
