@@ -16,6 +16,7 @@ import { addCall, type NewCall } from './iconCalls.ts';
 import { batches, confirmableSince, type ImageDocument, images, toImage } from './iconDocuments.ts';
 import { fromFile } from './iconGenerationDocuments.ts';
 import { renewLease } from './iconGenerations.ts';
+import { takeReservation } from './iconReservations.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -51,7 +52,12 @@ export interface Concluded {
   readonly batch: IconBatch | undefined;
 }
 
-/** Keeps a single image that is wanted. @returns `over-budget`, and nothing is kept, when it is one too many in the month */
+/**
+ * Keeps a single image that is wanted.
+ *
+ * @returns `over-budget`, and nothing is kept, when it is one too many in the month
+ * @throws ServiceUnavailableError when its credits are being given back already
+ */
 export async function createImage(
   connection: Connection,
   image: NewImage,
@@ -59,6 +65,7 @@ export async function createImage(
 ): Promise<'created' | 'over-budget'> {
   return inTransaction(connection, async (session) => {
     if (!(await takeFromBudget(connection, image.owner, 1, budget, session))) return 'over-budget';
+    await takeReservation(connection, image.reservation_id, session);
     const document = { ...newDocument(image, true, budget), confirmed: false };
     await images(connection).insertOne(document, { session });
     return 'created';

@@ -33,6 +33,7 @@ import {
   expectBudget,
   expectConsistent,
   FAILURE,
+  newRound,
   success,
 } from './iconFixtures.ts';
 
@@ -85,12 +86,7 @@ async function take(one: Step, batchId: string, tally: Tally): Promise<void> {
   if (one.kind === 'cancel') await cancelBatch(connection, batchId);
   if (one.kind === 'finish') await finish(batchId, tally);
   if (one.kind === 'retry') {
-    const retry = await retryFailed(
-      connection,
-      batchId,
-      { reservation_id: randomUUID(), credits: 2 },
-      BUDGET,
-    );
+    const retry = await retryFailed(connection, batchId, await newRound(connection, 2), BUDGET);
     if (retry !== undefined && typeof retry !== 'string') tally.retries += 1;
   }
   if (one.kind === 'time-out') await failBatch(connection, batchId, 'No progress');

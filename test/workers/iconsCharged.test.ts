@@ -33,12 +33,13 @@ afterAll(() => icons?.remove());
 
 function workWith(credits: CreditsProvider) {
   const { connection, redis, prefix } = icons.system;
-  return { connection, redis, prefix, credits: new IconCredits(credits, PRICE) };
+  return { connection, redis, prefix, credits: new IconCredits(connection, credits, PRICE) };
 }
 
 /** Between the charge of an icon and its end something else happens. */
 function workMeanwhile(meanwhile: () => Promise<unknown>) {
   return workWith({
+    reservationIdOf: (reference) => provider.reservationIdOf(reference),
     reserve: (request) => provider.reserve(request),
     release: (request) => provider.release(request),
     async capture(request) {
