@@ -167,6 +167,7 @@ export async function startOpenAiServer(options: OpenAiServerOptions): Promise<O
       case 'rate-limit':
         return refuse(response, rateLimited(behaviour.retryAfter ?? 'unsaid'));
       case 'no-quota':
+        await wait(behaviour.milliseconds ?? 0, undefined, { signal: closing.signal });
         return refuse(response, NO_QUOTA);
       case 'moderate':
         return refuse(response, MODERATED);

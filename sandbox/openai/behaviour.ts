@@ -22,7 +22,11 @@ export type OpenAiBehaviour =
   /** 429. */
   | { readonly kind: 'rate-limit'; readonly retryAfter?: RetryAfter }
   /** 429 `insufficient_quota`. */
-  | { readonly kind: 'no-quota' }
+  | {
+      readonly kind: 'no-quota';
+      /** How long the answer takes. @defaultValue 0 */
+      readonly milliseconds?: number;
+    }
   /** 400 `moderation_blocked`. */
   | { readonly kind: 'moderate' }
   /** An error of that status, such as 500 or 503. */

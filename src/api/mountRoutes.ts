@@ -38,8 +38,11 @@ export function mountRefusals(app: Express, routes: readonly Route[]): void {
     throw new NotFoundError(`There is nothing at ${request.path}`);
   });
   const onError: ErrorRequestHandler = (error, request, response, _next) => {
-    request.context.route ??= siblingOf(request.path, routes);
-    answerError(error, request, response);
+    const { context } = request;
+    context.route ??= siblingOf(request.path, routes);
+    // The router's own failure to decode the path.
+    const refusal = error instanceof URIError ? context.route?.undecodable?.() : undefined;
+    answerError(refusal ?? error, request, response);
   };
   app.use(onError);
 }

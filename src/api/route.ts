@@ -60,6 +60,8 @@ export interface Route {
   readonly audit?: AuditAction;
   /** Browsers of every origin may call it, or those of the configured ones. Preflights are answered. */
   readonly cors?: 'any' | 'configured';
+  /** The refusal of a path like its own that cannot be decoded. By default that is a bad request. */
+  readonly undecodable?: () => Error;
   /** Left out of the OpenAPI document when absent: pages and their files. */
   readonly documentation?: RouteDocumentation;
   readonly example?: RouteExample;

@@ -5,7 +5,7 @@ import { giveBackToBudget, type MonthlyBudget } from './iconBudgets.ts';
 import { type ImageDocument, images, toImage } from './iconDocuments.ts';
 import { OPEN_IMAGES, statusesBefore } from './iconImages.ts';
 
-/** Ends the batch's images that are in one of these statuses. @returns how many these were */
+/** Ends the batch's images that are in one of these statuses and may end so. @returns how many these were */
 export async function endImages(
   connection: Connection,
   batch: IconBatch,

@@ -8,6 +8,7 @@ import { askAgain, endImages, type NewRound, openImages } from './iconBatchImage
 import { type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
 import { type BatchDocument, batches, confirmableSince, images, toBatch } from './iconDocuments.ts';
 import { type NewImage, newDocument } from './iconImages.ts';
+import { takeReservation } from './iconReservations.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -66,6 +67,7 @@ const CANCELLED = 'Cancelled';
  * Keeps a batch with all its images. The first `concurrency` images are marked as queued: add their jobs.
  *
  * @returns `over-budget`, and nothing is kept, when the images are too many in the month
+ * @throws ServiceUnavailableError when its credits are being given back already
  */
 export async function createBatch(
   connection: Connection,
@@ -77,6 +79,7 @@ export async function createBatch(
     if (!(await takeFromBudget(connection, batch.owner, newImages.length, budget, session))) {
       return 'over-budget';
     }
+    await takeReservation(connection, batch.reservation_id, session);
     await batches(connection).insertOne(newBatchDocument(batch, newImages.length), { session });
     await images(connection).insertMany(
       newImages.map((image) => newDocument(image, image.index < batch.concurrency, budget)),
@@ -150,7 +153,8 @@ export async function cancelBatch(connection: Connection, batchId: string): Prom
 }
 
 /**
- * Ends a batch that does not go on: what is open fails; in a cancelled batch it is cancelled, and the batch stays so.
+ * Ends a batch that does not go on: what is open fails; in a cancelled batch it is cancelled, and the batch stays so. While
+ * an image is being delivered the batch goes on: the end of that image is its next progress.
  *
  * @param reason - for people
  * @param progressedBefore - leaves a batch alone in which something happened since then
@@ -166,7 +170,7 @@ export async function failBatch(
     const batch = await readBatch(connection, batchId, session);
     if (!batch || batch.progressed_at > progressedBefore) return undefined;
     if (batch.status === 'cancelled') return cancelRest(connection, batch, reason, session);
-    if (!isActive(batch)) return undefined;
+    if (!isActive(batch) || (await isDelivering(connection, batch, session))) return undefined;
     const failed = await endImages(connection, batch, 'failed', reason, OPEN_STATUSES, session);
     await countInStats(connection, { failed }, session);
     return changeBatch(
@@ -179,7 +183,11 @@ export async function failBatch(
   });
 }
 
-/** Runs the failed images of a completed or failed batch again, in a new round. */
+/**
+ * Runs the failed images of a completed or failed batch again, in a new round.
+ *
+ * @throws ServiceUnavailableError when the round's credits are being given back already
+ */
 export async function retryFailed(
   connection: Connection,
   batchId: string,
@@ -191,6 +199,7 @@ export async function retryFailed(
     if (!batch || !canRetry(batch)) return undefined;
     if (!batch.settled) return 'unsettled';
     if (!(await takeFromBudget(connection, batch.owner, batch.failed, budget, session))) return 'over-budget';
+    await takeReservation(connection, round.reservation_id, session);
     const again = await askAgain(connection, batch, round, budget, session);
     const after = await changeBatch(
       connection,
@@ -263,6 +272,14 @@ function newBatchDocument({ batch_id, ...batch }: NewBatch, total: number): Batc
     finished_round: 0,
     calls_begun: 0,
   };
+}
+
+async function isDelivering(
+  connection: Connection,
+  { batch_id }: IconBatch,
+  session: ClientSession,
+): Promise<boolean> {
+  return (await images(connection).findOne({ batch_id, status: 'delivering' }, { session })) !== null;
 }
 
 async function cancelRest(

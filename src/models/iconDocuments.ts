@@ -5,6 +5,7 @@ import type { IconImage } from '../domain/icons/icon.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
 import { type FileFields, fileSchema, prepareIconGenerations, toFile } from './iconGenerationDocuments.ts';
+import { prepareIconReservations } from './iconReservations.ts';
 
 /** Longer than an answer to a start takes, and shorter than the sweep waits. */
 const CONFIRMABLE_MILLISECONDS = 7_000;
@@ -132,6 +133,7 @@ export async function prepareIcons(connection: Connection): Promise<void> {
   await createMissing(connection, 'IconImage', imageSchema);
   await createMissing(connection, 'IconBatchEvent', eventSchema);
   await prepareIconGenerations(connection);
+  await prepareIconReservations(connection);
   await createMissing(connection, 'IconStats', statsSchema);
   await createMissing(connection, 'IconBudget', budgetSchema);
 }

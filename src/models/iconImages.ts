@@ -16,6 +16,7 @@ import { addCall, type NewCall } from './iconCalls.ts';
 import { batches, confirmableSince, type ImageDocument, images, toImage } from './iconDocuments.ts';
 import { fromFile } from './iconGenerationDocuments.ts';
 import { renewLease } from './iconGenerations.ts';
+import { takeReservation } from './iconReservations.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -25,15 +26,18 @@ export type NewImage = Omit<
   'status' | 'attempts' | 'error' | 'file' | 'cached' | 'generation_milliseconds' | 'finished_at'
 >;
 
+/** What an image succeeds with. */
+export interface Delivery {
+  readonly status: 'succeeded';
+  readonly file: IconFile;
+  /** Whether it came out of the cache, or out of another image's call. */
+  readonly cached: boolean;
+  readonly generation_milliseconds: number | null;
+}
+
 /** What becomes of an image. */
 export type Conclusion =
-  | {
-      readonly status: 'succeeded';
-      readonly file: IconFile;
-      /** Whether it came out of the cache, or out of another image's call. */
-      readonly cached: boolean;
-      readonly generation_milliseconds: number | null;
-    }
+  | Delivery
   | {
       readonly status: 'failed';
       readonly error: string;
@@ -48,7 +52,12 @@ export interface Concluded {
   readonly batch: IconBatch | undefined;
 }
 
-/** Keeps a single image that is wanted. @returns `over-budget`, and nothing is kept, when it is one too many in the month */
+/**
+ * Keeps a single image that is wanted.
+ *
+ * @returns `over-budget`, and nothing is kept, when it is one too many in the month
+ * @throws ServiceUnavailableError when its credits are being given back already
+ */
 export async function createImage(
   connection: Connection,
   image: NewImage,
@@ -56,6 +65,7 @@ export async function createImage(
 ): Promise<'created' | 'over-budget'> {
   return inTransaction(connection, async (session) => {
     if (!(await takeFromBudget(connection, image.owner, 1, budget, session))) return 'over-budget';
+    await takeReservation(connection, image.reservation_id, session);
     const document = { ...newDocument(image, true, budget), confirmed: false };
     await images(connection).insertOne(document, { session });
     return 'created';
@@ -135,7 +145,7 @@ export async function claimNextImage(
  * @param image - its image; the run must have claimed the generation of its content
  * @param call - nothing for a free provider
  * @returns `begun` only when the call may be made now; `cancelled` when the image or its batch has ended without it,
- *   `final` when the image has a result, `lost` when the lease has run out: claim the generation anew
+ *   `final` when the image has a result or is being delivered, `lost` when the lease has run out: claim the generation anew
  */
 export async function beginCall(
   connection: Connection,
@@ -145,7 +155,7 @@ export async function beginCall(
   return inTransaction(connection, async (session) => {
     const found = await images(connection).findOne({ _id: image.image_id }, { session });
     if (!found || found.status === 'cancelled') return 'cancelled';
-    if (!isOpen(found)) return 'final';
+    if (!isOpen(found) || found.status === 'delivering') return 'final';
     const batch = found.batch_id === null ? undefined : await readBatch(connection, found.batch_id, session);
     if (found.batch_id !== null && !(batch && isActive(batch))) return 'cancelled';
     if (!(await renewLease(connection, found.content_key, found._id, session))) return 'lost';
@@ -175,6 +185,36 @@ export async function putOff(
     { _id: imageId, status: { $in: statusesBefore('pending', ['running']) } },
     { $set: { status: 'pending' }, ...(attempt === 'given-back' ? { $inc: { attempts: -1 } } : {}) },
   );
+}
+
+/**
+ * Comes before the charge: from now on the image can only succeed, whatever becomes of its batch or of this process.
+ *
+ * @returns what it succeeds with, which is an earlier run's when that came as far; nothing when it has ended
+ */
+export async function beginDelivery(
+  connection: Connection,
+  imageId: string,
+  delivery: Delivery,
+): Promise<Delivery | undefined> {
+  const begun = await images(connection).updateOne(
+    { _id: imageId, status: { $in: statusesBefore('delivering') } },
+    { $set: { ...deliveryFields(delivery), status: 'delivering' } },
+  );
+  if (begun.matchedCount === 1) return delivery;
+  const image = await findImage(connection, imageId);
+  return image && deliveryOf(image);
+}
+
+/** @returns nothing unless the image is being delivered */
+export function deliveryOf({
+  status,
+  file,
+  cached,
+  generation_milliseconds,
+}: IconImage): Delivery | undefined {
+  if (status !== 'delivering' || file === null) return undefined;
+  return { status: 'succeeded', file, cached, generation_milliseconds };
 }
 
 /**
@@ -263,11 +303,9 @@ function fieldsOf(conclusion: Conclusion) {
     const counted = attempts === undefined ? {} : { attempts };
     return { status, error, ...counted, finished_at, budget_month: null };
   }
-  return {
-    status: conclusion.status,
-    file: fromFile(conclusion.file),
-    cached: conclusion.cached,
-    generation_milliseconds: conclusion.generation_milliseconds,
-    finished_at,
-  };
+  return { ...deliveryFields(conclusion), finished_at };
+}
+
+function deliveryFields({ status, file, cached, generation_milliseconds }: Delivery) {
+  return { status, file: fromFile(file), cached, generation_milliseconds };
 }

@@ -150,6 +150,18 @@ export async function giveUpLostCalls(connection: Connection, now: Date): Promis
   return deductions + (await moveDue(connection, 'returning', 'return-unknown', now, { problem }));
 }
 
+/** It is not wanted any more: when it turns out to have been made, it has expired. Leaves alone what is known. */
+export async function expireUncertain(
+  connection: Connection,
+  reservationId: string,
+  now: Date,
+): Promise<void> {
+  await reservations(connection).updateOne(
+    { _id: reservationId, state: { $in: ['deducting', 'deduct-unknown'] } },
+    { $set: { expires_at: now } },
+  );
+}
+
 /** Releases the reservations that have expired. */
 export async function releaseExpired(connection: Connection, now: Date): Promise<void> {
   await moveDue(connection, 'reserved', 'return-due', now, { due_at: now, problem: 'expired' });

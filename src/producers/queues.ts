@@ -1,14 +1,15 @@
-import { Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { QueueContract } from '../queues/defineQueue.ts';
 import { queueContracts } from '../queues/registry.ts';
+import { ResumableQueue } from './resumableQueue.ts';
 
 /** The queues of one process, on one connection. */
 export interface OpenQueues {
   all(): readonly Queue[];
   /** The queue of that name, or nothing for a name that is not in the registry. */
   find(name: string): Queue | undefined;
-  of(contract: QueueContract): Queue;
+  of(contract: QueueContract): ResumableQueue;
   close(): Promise<void>;
 }
 
@@ -20,10 +21,7 @@ export interface OpenQueues {
 export function openQueues(redis: Redis, prefix: string): OpenQueues {
   const queues = new Map(
     queueContracts.map((contract) => {
-      const queue = new Queue(contract.name, {
-        connection: redis,
-        prefix: prefixOf(prefix, contract),
-      });
+      const queue = new ResumableQueue(contract.name, redis, { prefix: prefixOf(prefix, contract) });
       // Failed commands reject where they are awaited, and the connection logs its own outages.
       queue.on('error', () => undefined);
       return [contract.name, queue];

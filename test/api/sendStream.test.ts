@@ -62,3 +62,48 @@ test('the same for pieces that were begun before', async () => {
   expect(await sendToNobody(source)).toBe('sent');
   expect(isClosed).toBe(true);
 });
+
+/** What becomes of the sending to a client that takes so many bytes every few milliseconds. */
+async function sendTo(takes: number, source: Source): Promise<'whole' | 'cut'> {
+  const end = Promise.withResolvers<'whole' | 'cut'>();
+  const server = await startApiServer({
+    routes: [
+      {
+        method: 'get',
+        path: '/stream',
+        access: 'open',
+        errors: 'problem',
+        async handle(_request, response) {
+          await sendStream(source, response, { graceMilliseconds: 300, bytesPerSecond: 4_000_000 });
+          end.resolve(response.writableFinished ? 'whole' : 'cut');
+        },
+      },
+    ],
+  });
+  onTestFinished(() => server.close());
+  const request = get(`${server.url}/stream`, (response) => {
+    const timer = setInterval(() => response.read(takes), 5);
+    response.on('readable', () => undefined);
+    response.once('error', () => undefined);
+    response.once('close', () => clearInterval(timer));
+  });
+  onTestFinished(() => {
+    request.destroy();
+  });
+  return end.promise;
+}
+
+/** More than the buffers of a connection hold. */
+const LARGE = 40_000_000;
+
+async function* piecesOf(bytes: number): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let left = bytes; left > 0; left -= 65_536) yield Buffer.alloc(Math.min(left, 65_536));
+}
+
+test('a client that takes a little at a time, and goes on for ever, is given up', async () => {
+  expect(await sendTo(1_000, piecesOf(LARGE))).toBe('cut');
+});
+
+test('one that takes what it can gets all of it, however large it is', async () => {
+  expect(await sendTo(LARGE, piecesOf(LARGE))).toBe('whole');
+});

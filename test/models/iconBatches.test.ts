@@ -42,6 +42,7 @@ import {
   FAILURE,
   newBatch,
   newImage,
+  newRound,
   setBatch,
   success,
   usedOf,
@@ -255,9 +256,7 @@ test('a retry runs the failed images again, in a new round, with new credits', a
 
   const budget = { month: '2026-12', limit: 2 };
   const answers = await Promise.all(
-    [1, 2].map((one) =>
-      retryFailed(connection, batch_id, { reservation_id: `again-${one}`, credits: 3 }, budget),
-    ),
+    [1, 2].map(async () => retryFailed(connection, batch_id, await newRound(connection, 3), budget)),
   );
   const [retry] = answers.filter((answer) => answer !== undefined);
   expect(answers.filter((answer) => answer !== undefined)).toHaveLength(1);

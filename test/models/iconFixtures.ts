@@ -4,12 +4,19 @@ import { expect } from 'vitest';
 import type { IconBatch } from '../../src/domain/icons/batch.ts';
 import type { BatchEvent } from '../../src/domain/icons/events.ts';
 import type { IconFile, IconImage } from '../../src/domain/icons/icon.ts';
-import { createBatch, findBatch, type MonthlyBudget, type NewBatch } from '../../src/models/iconBatches.ts';
+import {
+  createBatch,
+  findBatch,
+  type MonthlyBudget,
+  type NewBatch,
+  type NewRound,
+} from '../../src/models/iconBatches.ts';
 import { batches, budgets, images } from '../../src/models/iconDocuments.ts';
 import { readEvents } from '../../src/models/iconEvents.ts';
 import { generations } from '../../src/models/iconGenerationDocuments.ts';
 import { claimGeneration } from '../../src/models/iconGenerations.ts';
 import { type Conclusion, findBatchImages, type NewImage } from '../../src/models/iconImages.ts';
+import { intendReservation } from '../../src/models/iconReservations.ts';
 import { uniqueName } from '../support/testSystem.ts';
 
 export const LEASE_MILLISECONDS = 60_000;
@@ -35,7 +42,7 @@ export function newBatch(wanted: Wanted = {}): { batch: NewBatch; images: NewIma
     metadata: wanted.metadata ?? null,
     concurrency,
     credits_user_id: wanted.credits_user_id ?? null,
-    reservation_id: 'reservation-1',
+    reservation_id: null,
   };
   const wantedImages = categories.flatMap((category, place) =>
     Array.from({ length: variations }, (_, of) => ({
@@ -87,6 +94,13 @@ export async function createdBatch(
   expect(await createBatch(connection, asked.batch, asked.images, budget)).toBe('created');
   const { batch_id, owner } = asked.batch;
   return { batch_id, owner, images: await findBatchImages(connection, batch_id) };
+}
+
+/** Credits of a new round, as if they were set aside. */
+export async function newRound(connection: Connection, credits: number): Promise<NewRound> {
+  const reservation_id = uniqueName('reservation');
+  await intendReservation(connection, reservation_id);
+  return { reservation_id, credits };
 }
 
 /** The image at that place, which has to be there. */
@@ -162,18 +176,18 @@ export async function expectConsistent(connection: Connection, batchId: string):
   for (const image of of) {
     const final = ['succeeded', 'failed', 'cancelled'].includes(image.status);
     expect(image.finished_at !== null).toBe(final);
-    expect(image.file !== null).toBe(image.status === 'succeeded');
+    expect(image.file !== null).toBe(image.status === 'succeeded' || image.status === 'delivering');
     expect(image.error !== null).toBe(image.status === 'failed' || image.status === 'cancelled');
   }
   if (batch.status === 'completed' || batch.status === 'failed')
-    expect(count('pending') + count('running')).toBe(0);
+    expect(count('pending') + count('running') + count('delivering')).toBe(0);
 }
 
 /** The budget counts exactly the images that are wanted or made. */
 export async function expectBudget(connection: Connection, owner: string, month: string): Promise<void> {
   const counted = await images(connection).countDocuments({
     owner,
-    status: { $in: ['pending', 'running', 'succeeded'] },
+    status: { $in: ['pending', 'running', 'delivering', 'succeeded'] },
   });
   expect(await usedOf(connection, owner, month)).toBe(counted);
 }

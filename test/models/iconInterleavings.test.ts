@@ -16,6 +16,7 @@ import { calls } from '../../src/models/iconGenerationDocuments.ts';
 import { releaseGeneration } from '../../src/models/iconGenerations.ts';
 import {
   beginCall,
+  beginDelivery,
   claimNextImage,
   concludeImage,
   findBatchImages,
@@ -32,6 +33,7 @@ import {
   expectBudget,
   expectConsistent,
   FAILURE,
+  newRound,
   success,
 } from './iconFixtures.ts';
 
@@ -45,18 +47,14 @@ afterAll(() => system.remove());
 const IMAGES = 6;
 const BUDGET = { month: '2026-11', limit: 1_000 };
 
+const OF_IMAGE = ['succeed', 'deliver', 'fail', 'end', 'run', 'put-off'] as const;
+
 type Step =
-  | { readonly kind: 'succeed' | 'fail' | 'end' | 'run' | 'put-off'; readonly image: number }
+  | { readonly kind: (typeof OF_IMAGE)[number]; readonly image: number }
   | { readonly kind: 'next' | 'finish' | 'retry' | 'cancel' | 'time-out' };
 
 const ofImage = fc.record({
-  kind: fc.constantFrom<'succeed' | 'fail' | 'end' | 'run' | 'put-off'>(
-    'succeed',
-    'fail',
-    'end',
-    'run',
-    'put-off',
-  ),
+  kind: fc.constantFrom(...OF_IMAGE),
   image: fc.integer({ min: 0, max: IMAGES - 1 }),
 });
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -77,6 +75,8 @@ interface Tally {
   retries: number;
   told: number;
   begun: number;
+  /** The places of images that were, or may have been, charged. */
+  readonly charged: Set<number>;
 }
 
 async function take(one: Step, batchId: string, tally: Tally): Promise<void> {
@@ -86,12 +86,7 @@ async function take(one: Step, batchId: string, tally: Tally): Promise<void> {
   if (one.kind === 'cancel') await cancelBatch(connection, batchId);
   if (one.kind === 'finish') await finish(batchId, tally);
   if (one.kind === 'retry') {
-    const retry = await retryFailed(
-      connection,
-      batchId,
-      { reservation_id: randomUUID(), credits: 2 },
-      BUDGET,
-    );
+    const retry = await retryFailed(connection, batchId, await newRound(connection, 2), BUDGET);
     if (retry !== undefined && typeof retry !== 'string') tally.retries += 1;
   }
   if (one.kind === 'time-out') await failBatch(connection, batchId, 'No progress');
@@ -107,6 +102,8 @@ async function takeOnImage(
   if (kind === 'put-off') return putOff(connection, image.image_id);
   if (kind === 'succeed') {
     if (await concludeImage(connection, image.image_id, success())) tally.succeeded += 1;
+  } else if (kind === 'deliver') {
+    if (await beginDelivery(connection, image.image_id, success())) tally.charged.add(place);
   } else if (kind === 'fail') {
     if (await concludeImage(connection, image.image_id, FAILURE)) tally.failed += 1;
   } else if (kind === 'end') {
@@ -162,7 +159,7 @@ test('whatever happens at once, counters are what the images say, and nothing is
       const { batch_id, owner } = await createdBatch(connection, { concurrency }, BUDGET);
       const before = await readStats(connection);
       const callsBefore = await countCalls(connection);
-      const tally: Tally = { succeeded: 0, failed: 0, retries: 0, told: 0, begun: 0 };
+      const tally: Tally = { succeeded: 0, failed: 0, retries: 0, told: 0, begun: 0, charged: new Set() };
       const over = new AbortController();
       const watching = watch(batch_id, over.signal);
       await Promise.all(
@@ -179,6 +176,8 @@ test('whatever happens at once, counters are what the images say, and nothing is
       for (const image of await findBatchImages(connection, batch_id)) {
         if (await concludeImage(connection, image.image_id, success())) tally.succeeded += 1;
       }
+      const ended = await findBatchImages(connection, batch_id);
+      for (const place of tally.charged) expect(at(ended, place)).toMatchObject({ status: 'succeeded' });
       await finish(batch_id, tally);
       await expectConsistent(connection, batch_id);
       await expectBudget(connection, owner, BUDGET.month);

@@ -1,3 +1,7 @@
+import { randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ObjectStore, type StoreBehaviour, startObjectStore } from '../../sandbox/objectStore.ts';
 import { readObject } from '../../src/platforms/storage/readObject.ts';
@@ -147,3 +151,44 @@ test('storing needs no right to see what is there, and is one request', async ()
   expect(await storage.put(path, Buffer.from('other'), 'image/png')).toBe('was-there');
   expect(await readObject(storage, path)).toEqual(BYTES);
 });
+
+/** Reads that nobody goes on with, as of clients that take nothing. */
+async function stalledReads(of: S3Storage, path: string, number: number): Promise<Readable[]> {
+  const streams = await Promise.all(Array.from({ length: number }, () => of.read(path)));
+  return streams.flatMap((stream) => stream ?? []);
+}
+
+test('slow readers of icons do not keep others from the store', async () => {
+  const shared = open({ timeoutMilliseconds: 1_000 });
+  const path = `${uniqueName('icon')}.png`;
+  const bytes = randomBytes(1_000_000);
+  await shared.put(path, bytes, 'image/png');
+  const slow = await stalledReads(shared, path, 60);
+  expect(slow).toHaveLength(60);
+  expect(await shared.stat(path)).toMatchObject({ size: bytes.length });
+  expect(await readObject(shared, path)).toEqual(bytes);
+  // What they were sent is whole all the same.
+  expect(await buffer(at(slow, 0))).toEqual(bytes);
+  for (const stream of slow) stream.destroy();
+  await Promise.all(slow.map((stream) => finished(stream).catch(() => undefined)));
+  for (const stream of await stalledReads(shared, path, 60)) stream.destroy();
+});
+
+test('slow readers of large files have half of the connections at most', async () => {
+  const shared = open({ timeoutMilliseconds: 1_000 });
+  const path = `${uniqueName('archive')}.zip`;
+  await shared.put(path, Buffer.alloc(9_000_000), 'application/zip');
+  const slow = await stalledReads(shared, path, 25);
+  expect(slow).toHaveLength(25);
+  await expect(shared.read(path)).rejects.toThrow(StorageUnavailableError);
+  expect(await shared.stat(path)).toMatchObject({ size: 9_000_000 });
+  at(slow, 0).destroy();
+  await finished(at(slow, 0)).catch(() => undefined);
+  for (const stream of [...slow, ...(await stalledReads(shared, path, 1))]) stream.destroy();
+});
+
+function at(streams: readonly Readable[], place: number): Readable {
+  const stream = streams[place];
+  if (!stream) throw new Error(`There is no stream ${place}`);
+  return stream;
+}

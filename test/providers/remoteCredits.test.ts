@@ -176,6 +176,17 @@ describe('nobody knows whether it was charged', () => {
     expect(server.credits(userId)).toBe(10);
   });
 
+  test('released before anybody knows, it comes back as soon as it is found charged', async () => {
+    const { request, userId } = await unknownDeduction({ kind: 'serve-and-drop' });
+    const id = credits.reservationIdOf(request.reference);
+    expect(await credits.release(releaseOf(id))).toEqual({ kind: 'not-open' });
+    expect(await forOperator(request)).toMatchObject({ _id: id, state: 'deduct-unknown' });
+    await resolveRemoteReservation(system.connection, id, 'charged');
+    expect(await credits.capture(captureOf(id, 1))).toEqual({ kind: 'not-open' });
+    await credits.tidy(never);
+    expect(server.credits(userId)).toBe(10);
+  });
+
   test('an operator who finds it not charged frees the reference', async () => {
     const { request, userId } = await unknownDeduction({ kind: 'hang' });
     const { _id: id = '' } = (await forOperator(request)) ?? {};

@@ -9,7 +9,7 @@ import { categoryTitle } from '../../src/domain/icons/categories.ts';
 import type { IconImage } from '../../src/domain/icons/icon.ts';
 import { listCalls } from '../../src/models/iconCalls.ts';
 import { claimGeneration, recordFile } from '../../src/models/iconGenerations.ts';
-import { beginCall } from '../../src/models/iconImages.ts';
+import { beginCall, beginDelivery } from '../../src/models/iconImages.ts';
 import { readStats } from '../../src/models/iconStats.ts';
 import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import { jobOptions } from '../../src/producers/jobOptions.ts';
@@ -168,13 +168,37 @@ describe('one icon', () => {
     const asked = await Promise.all(['broke one', 'broke two', 'broke three'].map(icons.ask));
     await waitFor('the pause', async () => ((await queue.isPaused()) ? true : undefined));
     await waitFor('the event', async () => (await outbox.findOne({ type: 'icons.paused' })) ?? undefined);
-    // Whatever is refused after the queue was resumed would pause it again.
-    await waitFor('the last refusal', async () => (await queue.getActiveCount()) === 0 || undefined);
     icons.openai.behave(() => undefined);
     await queue.resume();
     for (const imageId of asked) {
       expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
     }
+  });
+
+  test('whose refusal comes only after the queue was resumed does not stop it again; the next one does', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    answer('slow refusal', { kind: 'no-quota', milliseconds: 700 });
+    const slow = await icons.ask('slow refusal');
+    await waitFor('the slow call', async () => (await callsOf(slow)).includes('pending') || undefined);
+    await waitFor(
+      'its request',
+      async () => icons.openai.received.at(-1)?.became === 'no-quota' || undefined,
+    );
+    answer('quick refusal', { kind: 'no-quota' });
+    const quick = await icons.ask('quick refusal');
+    await waitFor('the pause', async () => ((await queue.isPaused()) ? true : undefined));
+    await queue.resume();
+    expect(await callsOf(slow)).toEqual(['pending']);
+    for (const imageId of [slow, quick]) {
+      expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    }
+    expect(await callsOf(slow)).toEqual(['delivered', 'refused']);
+
+    answer('fresh refusal', { kind: 'no-quota' });
+    const fresh = await icons.ask('fresh refusal');
+    await waitFor('the pause', async () => ((await queue.isPaused()) ? true : undefined));
+    await queue.resume();
+    expect(await icons.ended(fresh)).toMatchObject({ status: 'succeeded' });
   });
 });
 
@@ -288,6 +312,23 @@ describe('what was delivered before a kill', () => {
     await queue.resume();
     expect(await icons.settled(batchId)).toMatchObject({ status: 'cancelled', successful: 1, cancelled: 1 });
     expect(await icons.image(image.image_id)).toMatchObject({ status: 'succeeded', file: image.file });
+  });
+
+  test('out of the cache is delivered once it may have been charged, though the batch was cancelled', async () => {
+    const queue = icons.queues.of(iconsQueue);
+    await queue.pause();
+    const batchId = await icons.askBatch(['charged shift', 'free shift']);
+    const [image] = await icons.images(batchId);
+    const delivery = success({ cached: true });
+    expect(await beginDelivery(icons.system.connection, image?.image_id ?? '', delivery)).toEqual(delivery);
+    expect(await icons.requests.cancel(batchId, CALLER)).toBe(true);
+    await queue.resume();
+    expect(await icons.settled(batchId)).toMatchObject({ status: 'cancelled', successful: 1, cancelled: 1 });
+    expect(await icons.image(image?.image_id ?? '')).toMatchObject({
+      status: 'succeeded',
+      file: delivery.file,
+    });
+    expect(icons.paid('charged shift')).toBe(0);
   });
 });
 

@@ -6,6 +6,8 @@
  * answer, so a job may be run any number of times. References are unique over all callers and users.
  */
 export interface CreditsProvider {
+  /** The id that a reservation made with the reference has, known before it is made. */
+  reservationIdOf(reference: string): string;
   /**
    * Sets a sum aside. A refusal is an answer like any other: who wants to try again after a top-up takes another reference.
    * After `unavailable` the same reference may be used again.
@@ -22,7 +24,8 @@ export interface CreditsProvider {
    */
   capture(request: CaptureRequest): Promise<CaptureOutcome>;
   /**
-   * Gives back what was not captured. What was given back by expiry, or captured to the last credit, is `not-open`.
+   * Gives back what was not captured. What was given back by expiry, or captured to the last credit, is `not-open`. So is what
+   * nobody knows to have been charged; it comes back as soon as that is known.
    *
    * @throws ServiceUnavailableError when MongoDB is away
    */

@@ -23,20 +23,31 @@ export interface ImageSettings {
   readonly format: 'png';
 }
 
-export const IMAGE_STATUSES = ['pending', 'running', 'succeeded', 'failed', 'cancelled'] as const;
+export const IMAGE_STATUSES = [
+  'pending',
+  'running',
+  'delivering',
+  'succeeded',
+  'failed',
+  'cancelled',
+] as const;
 export type ImageStatus = (typeof IMAGE_STATUSES)[number];
 
-/** The only ways from one status to another. `running` comes back to `pending` when a run is put off; `failed` when it is retried. */
+/**
+ * The only ways from one status to another. `running` comes back to `pending` when a run is put off; `failed` when it is
+ * retried. What is `delivering` may be charged already, so it can only succeed.
+ */
 export const IMAGE_TRANSITIONS: Readonly<Record<ImageStatus, readonly ImageStatus[]>> = {
-  pending: ['running', 'succeeded', 'failed', 'cancelled'],
-  running: ['pending', 'succeeded', 'failed', 'cancelled'],
+  pending: ['running', 'delivering', 'succeeded', 'failed', 'cancelled'],
+  running: ['pending', 'delivering', 'succeeded', 'failed', 'cancelled'],
+  delivering: ['succeeded'],
   succeeded: [],
   failed: ['pending'],
   cancelled: [],
 };
 
 /** Statuses of images without a result. */
-export const OPEN_STATUSES = ['pending', 'running'] as const satisfies readonly ImageStatus[];
+export const OPEN_STATUSES = ['pending', 'running', 'delivering'] as const satisfies readonly ImageStatus[];
 
 export function isOpen({ status }: { readonly status: ImageStatus }): boolean {
   return OPEN_STATUSES.some((open) => open === status);
@@ -71,6 +82,7 @@ export interface IconImage extends IconRequest {
   readonly attempts: number;
   /** Why it failed or was cancelled, for people. */
   readonly error: string | null;
+  /** Of one that is delivered, or being so. */
   readonly file: IconFile | null;
   /** Whether it came out of the cache. */
   readonly cached: boolean;

@@ -14,6 +14,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { assertObjectPath } from './objectPath.ts';
 import type { ByteRange, ObjectStorage, Put, StoredObject } from './objectStorage.ts';
+import { ReadAhead } from './readAhead.ts';
 import { rememberSuccess } from './rememberSuccess.ts';
 import { StorageFullError, StorageUnavailableError } from './storageErrors.ts';
 
@@ -38,12 +39,15 @@ const ATTEMPTS = 3;
 const MOST_CONNECTIONS = 50;
 /** A pause also comes from a client of ours that reads slowly, and whose image should not be cut off for that. */
 const LONGER_FOR_PAUSES = 4;
+/** Of an icon's size and more: a client that reads slowly shall not keep a connection. Archives are larger. */
+const READ_AHEAD = { bytes: 67_108_864, largestBytes: 8_388_608, waiting: MOST_CONNECTIONS / 2 } as const;
 const BUCKET_IS_THERE_MILLISECONDS = 10_000;
 
 /** A bucket of Amazon S3, or of a server that speaks its protocol. */
 export class S3Storage implements ObjectStorage {
   readonly #bucket: string;
   readonly #client: S3Client;
+  readonly #readAhead = new ReadAhead(READ_AHEAD);
   readonly #requireBucket = rememberSuccess(async () => {
     await asStorageError(() => this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket })));
   }, BUCKET_IS_THERE_MILLISECONDS);
@@ -112,7 +116,10 @@ export class S3Storage implements ObjectStorage {
     const object = { ...this.#object(path), ...(range ? { Range: `bytes=${range.from}-${range.to}` } : {}) };
     const found = await ifThere(() => this.#client.send(new GetObjectCommand(object)));
     // On Node the SDK hands over the answer's own stream.
-    return found?.Body instanceof Readable ? found.Body : undefined;
+    if (!(found?.Body instanceof Readable)) return undefined;
+    const stream = this.#readAhead.add(found.Body, found.ContentLength);
+    if (!stream) throw new StorageUnavailableError();
+    return stream;
   }
 
   async remove(path: string): Promise<void> {

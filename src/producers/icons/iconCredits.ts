@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { CreditsProvider } from '../../domain/credits/provider.ts';
+import type { Connection } from 'mongoose';
+import type { CreditsProvider, ReserveOutcome } from '../../domain/credits/provider.ts';
 import type { IconImage } from '../../domain/icons/icon.ts';
+import { forgetReservation, intendReservation } from '../../models/iconReservations.ts';
 
 /** Why no credits could be set aside; nothing was charged. */
 export type CreditsRefusal =
@@ -13,7 +15,7 @@ export type IconReservation =
   { readonly kind: 'reserved'; readonly reservation_id: string | null } | CreditsRefusal;
 
 const APP = 'Icons';
-/** Longer than a batch takes whose queue is not paused. What a crash has left behind comes back after it. */
+/** Longer than a batch takes whose queue is not paused. */
 const RESERVED_HOURS = 24;
 const RESERVED_MILLISECONDS = RESERVED_HOURS * 3_600_000;
 /** A call with its storing, and a rerun after a kill, end within this time. */
@@ -24,27 +26,36 @@ export const CREDITS_CAME_BACK = `It waited for more than ${RESERVED_HOURS} hour
 
 /** What icons cost: the sum is set aside at the start, each delivered icon takes its share, the rest is given back. */
 export class IconCredits {
+  readonly #connection: Connection;
   readonly #provider: CreditsProvider;
   /** Whole credits for one icon. */
   readonly price: number;
 
-  constructor(provider: CreditsProvider, price: number) {
+  constructor(connection: Connection, provider: CreditsProvider, price: number) {
+    this.#connection = connection;
     this.#provider = provider;
     this.price = price;
   }
 
-  /** Sets the price of that many icons aside. */
+  /**
+   * Sets the price of that many icons aside. They are kept with it, in the transaction that calls `takeReservation`, or it is
+   * given up; what neither happens to, because the answer was lost or the process killed, the sweep gives back.
+   */
   async reserve(userId: string | undefined, icons: number): Promise<IconReservation> {
     if (this.price === 0) return { kind: 'reserved', reservation_id: null };
     if (userId === undefined) return { kind: 'no-credits-user' };
+    const reference = `icons-${randomUUID()}`;
+    const intended = this.#provider.reservationIdOf(reference);
+    await intendReservation(this.#connection, intended);
     const outcome = await this.#provider.reserve({
-      reference: `icons-${randomUUID()}`,
+      reference,
       user_id: userId,
       amount: this.price * icons,
       app_name: APP,
       description: icons === 1 ? 'An icon' : `${icons} icons`,
       expires_in_milliseconds: RESERVED_MILLISECONDS,
     });
+    if (isWithoutEffect(outcome)) await forgetReservation(this.#connection, intended);
     switch (outcome.kind) {
       case 'reserved':
         return { kind: 'reserved', reservation_id: outcome.reservation_id };
@@ -81,6 +92,13 @@ export class IconCredits {
     return outcome.kind === 'captured';
   }
 
+  /** Gives back what was set aside for icons that are not kept. May be repeated. */
+  async giveUp(reservationId: string | null): Promise<void> {
+    if (reservationId === null) return;
+    await this.release(reservationId);
+    await forgetReservation(this.#connection, reservationId);
+  }
+
   /** Gives back what was not taken. May be repeated. */
   async release(reservationId: string | null): Promise<void> {
     if (reservationId === null) return;
@@ -89,4 +107,8 @@ export class IconCredits {
       reservation_id: reservationId,
     });
   }
+}
+
+function isWithoutEffect({ kind }: ReserveOutcome): boolean {
+  return kind !== 'reserved' && kind !== 'unknown';
 }

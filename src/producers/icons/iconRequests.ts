@@ -90,7 +90,7 @@ export class IconRequests {
     this.#prefix = prefix;
     this.#settings = settings;
     this.#jobs = new IconJobs(redis, prefix, queues);
-    this.#credits = new IconCredits(credits, environment.ICONS_CREDITS_PER_ICON);
+    this.#credits = new IconCredits(connection, credits, environment.ICONS_CREDITS_PER_ICON);
     this.#calendar = new BusinessCalendar(environment.BUSINESS_TIME_ZONE);
     this.#monthlyLimit = environment.ICONS_MONTHLY_LIMIT;
     this.#concurrency = environment.BATCH_SIZE_DEFAULT;
@@ -122,7 +122,7 @@ export class IconRequests {
       credits_user_id: caller.credits_user_id ?? null,
       reservation_id,
     };
-    const created = await this.#orRelease(reservation_id, () =>
+    const created = await this.#orGiveUp(reservation_id, () =>
       createBatch(this.#connection, batch, images, this.#budget()),
     );
     if (created === 'over-budget') return { kind: 'over-budget' };
@@ -144,7 +144,7 @@ export class IconRequests {
     const { reservation_id } = reserved;
     const image_id = randomUUID();
     const image = this.#newImage(request, { image_id, batch_id: null, index: 0, reservation_id }, caller);
-    const created = await this.#orRelease(reservation_id, () =>
+    const created = await this.#orGiveUp(reservation_id, () =>
       createImage(this.#connection, image, this.#budget()),
     );
     if (created === 'over-budget') return { kind: 'over-budget' };
@@ -175,7 +175,7 @@ export class IconRequests {
       }
       return { kind: 'started', images: retry.images.length };
     }
-    await this.#credits.release(reservation_id);
+    await this.#credits.giveUp(reservation_id);
     if (retry === 'over-budget') return { kind: 'over-budget' };
     if (retry === 'unsettled') throw new ServiceUnavailableError('The batch is being closed; try again', 1);
     return { kind: 'nothing-failed' };
@@ -193,7 +193,7 @@ export class IconRequests {
     } catch (error) {
       // A commit whose answer was lost may hold: then the credits are the round's.
       const batch = await findBatch(this.#connection, batchId);
-      if (batch?.reservation_id !== round.reservation_id) await this.#credits.release(round.reservation_id);
+      if (batch?.reservation_id !== round.reservation_id) await this.#credits.giveUp(round.reservation_id);
       throw error;
     }
   }
@@ -237,13 +237,13 @@ export class IconRequests {
   }
 
   /** What was set aside for something that was not kept is given back. */
-  async #orRelease<T>(reservationId: string | null, keep: () => Promise<T>): Promise<T> {
+  async #orGiveUp<T>(reservationId: string | null, keep: () => Promise<T>): Promise<T> {
     let kept: T | 'over-budget' = 'over-budget';
     try {
       kept = await keep();
       return kept;
     } finally {
-      if (kept === 'over-budget') await this.#credits.release(reservationId);
+      if (kept === 'over-budget') await this.#credits.giveUp(reservationId);
     }
   }
 

@@ -61,11 +61,15 @@ export class LocalCredits implements CreditsProvider {
     this.#ledger = ledger;
   }
 
+  reservationIdOf(reference: string): string {
+    return callId('reserve', reference);
+  }
+
   async reserve(request: ReserveRequest): Promise<ReserveOutcome> {
     const { user_id, amount, app_name, description } = request;
     const command = {
       kind: 'hold',
-      hold_id: callId('reserve', request.reference),
+      hold_id: this.reservationIdOf(request.reference),
       user_id,
       amount,
       app_name,

@@ -13,6 +13,7 @@ import {
 import { addRemoteCapture, findRemoteCapture, type RemoteCapture } from '../../models/remoteCaptures.ts';
 import {
   addRemoteReservation,
+  expireUncertain,
   findDueReturns,
   findRemoteReservation,
   giveUpLostCalls,
@@ -51,8 +52,12 @@ export class RemoteCredits implements CreditsProvider {
     this.#logger = logger;
   }
 
+  reservationIdOf(reference: string): string {
+    return callId('reserve', reference);
+  }
+
   async reserve(request: ReserveRequest): Promise<ReserveOutcome> {
-    const id = callId('reserve', request.reference);
+    const id = this.reservationIdOf(request.reference);
     const known = await this.#findSame(id, request);
     if (known && known.state !== 'unavailable') return reserveOutcome(known);
     const obstacle = await this.#server.findObstacle(request.user_id);
@@ -99,6 +104,7 @@ export class RemoteCredits implements CreditsProvider {
     }
     const known = await findRemoteReservation(this.#connection, id);
     if (!known) return { kind: 'unknown-reservation' };
+    await expireUncertain(this.#connection, id, new Date());
     if (known.release_reference !== reference) return { kind: 'not-open' };
     return { kind: 'released', returned: known.remaining };
   }

@@ -64,7 +64,7 @@ export async function callEnded(
     case 'quota-exhausted':
       await refused(work, call, outcome.message, run);
       await bookUsage(work, call, { tokens: 0 }, run);
-      await pauseIcons(work, outcome.message, run);
+      await pauseIcons(work, { reason: outcome.message, begun_at: call.begun_at }, run);
       return later(
         work,
         image,

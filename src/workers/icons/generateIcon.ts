@@ -10,7 +10,7 @@ import {
   type MadeIcon,
   releaseGeneration,
 } from '../../models/iconGenerations.ts';
-import { beginCall, type Conclusion, findImage } from '../../models/iconImages.ts';
+import { beginCall, type Conclusion, deliveryOf, findImage } from '../../models/iconImages.ts';
 import { noteWaiting } from '../../models/iconSweeps.ts';
 import { CREDITS_CAME_BACK } from '../../producers/icons/iconCredits.ts';
 import { imageJobId } from '../../producers/icons/iconJobs.ts';
@@ -42,11 +42,20 @@ export function createGenerateIcon(work: IconWork): Handlers<typeof iconsQueue>[
     if (!isOpen(image)) return done;
     // Of a round before, and late: the image has another job by now.
     if (run.jobId !== imageJobId(image)) return done;
-    const reason = await reasonToStop(work, image);
-    const outcome = reason ? await stop(work, image, reason, run) : await bringForward(work, image, run);
+    const outcome = await goOn(work, image, run);
     if (outcome.kind === 'done') await startNext(work, image, round_job, run);
     return outcome;
   };
+}
+
+async function goOn(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
+  const delivery = deliveryOf(image);
+  if (delivery) {
+    await conclude(work, image, delivery, run);
+    return done;
+  }
+  const reason = await reasonToStop(work, image);
+  return reason ? stop(work, image, reason, run) : bringForward(work, image, run);
 }
 
 /** Why an image that is open makes no further call. */

@@ -1,8 +1,15 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
-import { type IconImage, isOpen } from '../../domain/icons/icon.ts';
+import type { IconImage } from '../../domain/icons/icon.ts';
 import { failGeneration } from '../../models/iconGenerations.ts';
-import { type Conclusion, claimNextImage, concludeImage, findImage } from '../../models/iconImages.ts';
+import {
+  beginDelivery,
+  type Conclusion,
+  claimNextImage,
+  concludeImage,
+  type Delivery,
+  deliveryOf,
+} from '../../models/iconImages.ts';
 import type { ImageProvider } from '../../platforms/images/imageProvider.ts';
 import type { RateLane } from '../../platforms/images/rateLane.ts';
 import type { ObjectStorage } from '../../platforms/storage/objectStorage.ts';
@@ -55,7 +62,7 @@ export type ConcludeWork = Pick<IconWork, 'connection' | 'redis' | 'prefix' | 'c
 
 /**
  * Ends an image: its share of the credits is taken first, or given back for a single one, so that a crash in between costs
- * nothing; then it is counted and told.
+ * nothing; then it is counted and told. One that is being delivered by an earlier run succeeds, whatever is wanted now.
  */
 export async function conclude(
   work: ConcludeWork,
@@ -63,15 +70,11 @@ export async function conclude(
   conclusion: Conclusion,
   run: Pick<Run, 'logger'>,
 ): Promise<void> {
-  if (conclusion.status === 'succeeded') {
-    // One that was failed meanwhile, because its batch did not move, costs nothing.
-    if (!(await mayStillCapture(work, image))) return;
-    if (!(await work.credits.capture(image)))
-      run.logger.error({ image_id: image.image_id }, 'An icon was delivered whose credits had come back');
-  } else if (image.batch_id === null) {
-    await work.credits.release(image.reservation_id);
-  }
-  const concluded = await concludeImage(work.connection, image.image_id, conclusion);
+  const wanted = deliveryOf(image) ?? conclusion;
+  const end = wanted.status === 'succeeded' ? await charge(work, image, wanted, run) : wanted;
+  if (!end) return;
+  if (end.status !== 'succeeded' && image.batch_id === null) await work.credits.release(image.reservation_id);
+  const concluded = await concludeImage(work.connection, image.image_id, end);
   if (!concluded) return;
   const { batch } = concluded;
   publishIconSignal(
@@ -128,11 +131,16 @@ export function again(milliseconds: number, reason: string): Outcome {
   return { kind: 'postponed', at: Date.now() + milliseconds + spread, reason };
 }
 
-async function mayStillCapture(
-  { connection }: ConcludeWork,
-  { image_id, credits }: IconImage,
-): Promise<boolean> {
-  if (credits === 0) return true;
-  const found = await findImage(connection, image_id);
-  return found !== undefined && isOpen(found);
+/** @returns what the image succeeds with; nothing, and nothing is charged, when it was ended meanwhile, as with its batch */
+async function charge(
+  { connection, credits }: ConcludeWork,
+  image: IconImage,
+  wanted: Delivery,
+  { logger }: Pick<Run, 'logger'>,
+): Promise<Delivery | undefined> {
+  if (image.credits === 0) return wanted;
+  const delivery = await beginDelivery(connection, image.image_id, wanted);
+  if (delivery && !(await credits.capture(image)))
+    logger.error({ image_id: image.image_id }, 'An icon was delivered whose credits had come back');
+  return delivery;
 }

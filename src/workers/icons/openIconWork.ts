@@ -56,6 +56,7 @@ export function openIconWork(
     storage,
     requireStorage: openWriteProbe(storage),
     credits: new IconCredits(
+      connection,
       openCreditsProvider(environment, connection, ledger, logger),
       environment.ICONS_CREDITS_PER_ICON,
     ),

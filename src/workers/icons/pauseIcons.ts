@@ -7,18 +7,29 @@ import { withRedis } from '../../runtime/outage.ts';
 import type { Run } from '../handlers.ts';
 import type { IconWork } from './iconWork.ts';
 
+/** What showed that no icon can be made. */
+export interface Obstacle {
+  readonly reason: string;
+  /** When it began that came to nothing; of `performance.now()`. */
+  readonly begun_at: number;
+}
+
 /**
  * Stops the making of icons, and tells it: each further call would go wrong or be paid for nothing. An operator sees to the
  * reason, then `npm run icons -- resume`. The event comes first: a worker that is killed in between, or two at once, rather
- * tell it twice than never.
+ * tell it twice than never. What began before the queue was last resumed tells nothing new, and stops nothing.
  */
 export async function pauseIcons(
   { connection, queues }: Pick<IconWork, 'connection' | 'queues'>,
-  reason: string,
+  { reason, begun_at }: Obstacle,
   run: Pick<Run, 'logger' | 'requestIds'>,
 ): Promise<void> {
   const queue = queues.of(iconsQueue);
   if (await withRedis(() => queue.isPaused())) return;
+  if (await withRedis(() => queue.wasResumedWithin(performance.now() - begun_at))) {
+    run.logger.warn({ reason }, 'The icons queue was resumed meanwhile, and goes on');
+    return;
+  }
   const events = await inTransaction(connection, (session) =>
     addToEventOutbox(connection, [{ type: 'icons.paused', at: Date.now(), data: { reason } }], session),
   );

@@ -22,6 +22,7 @@ const NEXT_PATH_MILLISECONDS = 1_000;
 export async function storeIcon(work: IconWork, image: IconImage, png: Buffer, run: Run): Promise<IconFile> {
   let created_at = Date.now();
   for (let attempt = 1; ; attempt += 1) {
+    const begun_at = performance.now();
     const { folder, path } = iconPath(image.category, image.content_key, created_at);
     try {
       const put = await work.storage.put(path, png, 'image/png');
@@ -31,7 +32,7 @@ export async function storeIcon(work: IconWork, image: IconImage, png: Buffer, r
     } catch (error) {
       const isLast = error instanceof StorageUnavailableError && attempt === MOST_TRIES;
       if (isLast || error instanceof StorageFullError) {
-        await pauseIcons(work, error.message, run);
+        await pauseIcons(work, { reason: error.message, begun_at }, run);
         throw error;
       }
       if (!(error instanceof StorageUnavailableError)) throw error;

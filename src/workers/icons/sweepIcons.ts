@@ -4,6 +4,7 @@ import type { IconImage } from '../../domain/icons/icon.ts';
 import { cancelBatch, failBatch, finishBatch } from '../../models/iconBatches.ts';
 import { giveUpLostCalls } from '../../models/iconCalls.ts';
 import { findBatchImages } from '../../models/iconImages.ts';
+import { abandonReservations } from '../../models/iconReservations.ts';
 import {
   grantTime,
   noteWaiting,
@@ -37,6 +38,8 @@ export interface SweepIconsDependencies extends IconWork {
 const GRACE_MILLISECONDS = 10_000;
 /** Longer than any call takes, so that the process that began it is gone. */
 const LOST_CALL_MILLISECONDS = 600_000;
+/** Longer than a start takes from setting credits aside to keeping the icons, and than a transaction of MongoDB lives. */
+const LOST_START_MILLISECONDS = 90_000;
 const PAGE = 200;
 /** Most pages of one kind in a run; the next tick goes on. */
 const MOST_PAGES = 50;
@@ -54,8 +57,9 @@ export function createSweepIcons(
     const stuck = await failStuck(work, now, run);
     const single = await bringSingleImagesForward(work, now, run);
     const lost = await giveUpLostCalls(work.connection, now - LOST_CALL_MILLISECONDS, PAGE);
+    const given_back = await giveBackLost(work, now, run);
     const removed = await removeInPages(work, now, run);
-    return { kind: 'done', result: { stuck, restarted, single, lost, removed } };
+    return { kind: 'done', result: { stuck, restarted, single, lost, given_back, removed } };
   };
 }
 
@@ -150,6 +154,16 @@ async function bringSingleImagesForward(
   const open = await openSingleImages(connection, now - GRACE_MILLISECONDS, PAGE);
   if (open.length > 0) await jobs.start(open, run.requestIds);
   return open.length;
+}
+
+/** Credits that were set aside by a start that came to nothing, and of which nobody knew. */
+async function giveBackLost(work: SweepIconsDependencies, now: number, run: Run): Promise<number> {
+  const lost = await abandonReservations(work.connection, now - LOST_START_MILLISECONDS, PAGE);
+  for (const reservationId of lost) {
+    run.signal.throwIfAborted();
+    await work.credits.giveUp(reservationId);
+  }
+  return lost.length;
 }
 
 async function removeInPages(work: SweepIconsDependencies, now: number, run: Run): Promise<number> {

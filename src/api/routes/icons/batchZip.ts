@@ -58,7 +58,9 @@ interface Archive {
 async function archiveOf({ connection }: ZipDependencies, request: Request): Promise<Archive> {
   const batch = await requireBatch({ connection }, request);
   if (isActive(batch)) throw new ConflictError('The batch is not finished yet');
-  const images = await findBatchImages(connection, batch.batch_id);
+  const images = (await findBatchImages(connection, batch.batch_id)).filter(
+    ({ status }) => status === 'succeeded',
+  );
   const files = images.flatMap(({ file }) => file?.path ?? []);
   const listed = new Set(await findPaths(connection, files));
   const entries = images.flatMap(entryOf).filter(({ path }) => listed.has(path));

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { IMAGE_STATUSES } from '../../../domain/icons/icon.ts';
+import type { ImageStatus } from '../../../domain/icons/icon.ts';
 import { findImage } from '../../../models/iconImages.ts';
 import { answerJson } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
@@ -18,7 +18,7 @@ const ImageState = z
   .object({
     image_id: z.string(),
     batch_id: z.string().nullable(),
-    status: z.enum(IMAGE_STATUSES),
+    status: z.enum(['pending', 'running', 'succeeded', 'failed', 'cancelled']),
     category: z.string(),
     style: z.string(),
     color_scheme: z.string(),
@@ -69,15 +69,20 @@ async function answerState(
   answerJson(response, 200, {
     image_id,
     batch_id,
-    status,
+    status: shownStatus(status),
     category,
     style,
     color_scheme,
     variation,
     attempts,
     error,
-    image_url: image.file && imageUrl(environment, image.file.path),
+    image_url: status === 'succeeded' && image.file ? imageUrl(environment, image.file.path) : null,
     asked_at: timeText(image.asked_at),
     finished_at: optionalTimeText(image.finished_at),
   } satisfies z.infer<typeof ImageState>);
+}
+
+/** The charging of an icon is no status of its own for clients. */
+function shownStatus(status: ImageStatus): z.infer<typeof ImageState>['status'] {
+  return status === 'delivering' ? 'running' : status;
 }

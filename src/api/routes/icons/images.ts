@@ -25,7 +25,13 @@ export const FILE_ANSWERS = {
  * one folder.
  */
 export function imageRoutes({ storage }: Pick<IconsRouteDependencies, 'storage'>): readonly Route[] {
-  const shared = { method: 'get', access: 'open', errors: 'icons', cors: 'any' } as const;
+  const shared = {
+    method: 'get',
+    access: 'open',
+    errors: 'icons',
+    cors: 'any',
+    undecodable: () => new ImageNotFoundError(),
+  } as const;
   return [
     {
       ...shared,
@@ -46,7 +52,13 @@ export function imageRoutes({ storage }: Pick<IconsRouteDependencies, 'storage'>
       handle: ({ params: { file } }, response) => serveImage(storage, `${file}`, response),
     },
     // Every other path below is answered in the contract's words too.
-    { ...shared, path: '/api/images{/*path}', handle: (_request, response) => refuse(response) },
+    {
+      ...shared,
+      path: '/api/images{/*path}',
+      handle: () => {
+        throw new ImageNotFoundError();
+      },
+    },
   ];
 }
 
@@ -65,11 +77,12 @@ function documentationOf(summary: string): RouteDocumentation {
 }
 
 async function serveImage(storage: ObjectStorage, path: string, response: Response): Promise<void> {
-  if (!isInOneFolder(path)) refuse(response);
+  if (!isInOneFolder(path)) throw new ImageNotFoundError();
   const request: Request = response.req;
   const contentType = CONTENT_TYPES.get(path.slice(path.lastIndexOf('.') + 1));
-  if (!contentType || !(await serveObject(storage, { path, contentType }, request, response)))
-    refuse(response);
+  if (!contentType || !(await serveObject(storage, { path, contentType }, request, response))) {
+    throw new ImageNotFoundError();
+  }
 }
 
 /** A parameter of the address may hold a `/` that was written as `%2F`, and lead to what is not given out here. */
@@ -77,8 +90,16 @@ export function isInOneFolder(path: string): boolean {
   return path.split('/').length <= 2;
 }
 
-/** It may be stored in a moment, so nobody keeps this answer. */
-export function refuse(response: Response): never {
-  response.setHeader('Cache-Control', 'no-store');
-  throw new NotFoundError('Image not found');
+/** In the words of the contract, which knows nothing else for what is no image, however it is written. */
+export class ImageNotFoundError extends NotFoundError {
+  override name = 'ImageNotFoundError';
+
+  constructor() {
+    super('Image not found');
+  }
+
+  /** It may be stored in a moment, so nobody keeps this answer. */
+  override get headers(): Readonly<Record<string, string>> {
+    return { 'Cache-Control': 'no-store' };
+  }
 }

@@ -13,7 +13,7 @@ import { withinDeadline } from '../../deadline.ts';
 import { badRequestFrom, UnprocessableError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
-import { FILE_ANSWERS, isInOneFolder, refuse } from './images.ts';
+import { FILE_ANSWERS, ImageNotFoundError, isInOneFolder } from './images.ts';
 import { serveObject, timeLeft } from './serveObject.ts';
 
 type RenditionDependencies = Pick<IconsRouteDependencies, 'storage'>;
@@ -93,11 +93,11 @@ async function serveRendition(
   response: Response,
 ): Promise<void> {
   const original = `${request.params['folder']}/${request.params['file']}`;
-  if (!isInOneFolder(original) || !original.endsWith('.png')) refuse(response);
+  if (!isInOneFolder(original) || !original.endsWith('.png')) throw new ImageNotFoundError();
   const file = { path: renditionPath(original, rendition), contentType: renditionType(rendition) };
   if (await serveObject(storage, file, request, response)) return;
-  await makeInTime(renditions, original, rendition, request, response);
-  if (!(await serveObject(storage, file, request, response))) refuse(response);
+  await makeInTime(renditions, original, rendition, request);
+  if (!(await serveObject(storage, file, request, response))) throw new ImageNotFoundError();
 }
 
 /** What is not ready in time is made and kept nevertheless, and there when the client comes back. */
@@ -106,17 +106,16 @@ async function makeInTime(
   original: string,
   rendition: Rendition,
   request: Request,
-  response: Response,
 ): Promise<void> {
   const outcome = await withinDeadline(
     timeLeft(request),
     'Resizing images',
     renditions.make(original, rendition),
   ).catch((error: unknown) => {
-    if (error instanceof BadObjectPathError) refuse(response);
+    if (error instanceof BadObjectPathError) throw new ImageNotFoundError();
     throw error;
   });
-  if (outcome.kind === 'no-original') refuse(response);
+  if (outcome.kind === 'no-original') throw new ImageNotFoundError();
   if (outcome.kind === 'too-large') {
     throw new UnprocessableError(`The icon has ${outcome.original} pixels; it is not made larger`);
   }
