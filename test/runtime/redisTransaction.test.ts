@@ -64,27 +64,30 @@ test.each([
   ['after MULTI', '+OK\r\n'.length],
   ['after the first command', '+OK\r\n+QUEUED\r\n'.length],
   ['after all but EXEC', '+OK\r\n+QUEUED\r\n+QUEUED\r\n'.length],
-])('of a transaction that the connection breaks in, nothing is carried out outside of it: %s', async (_, bytes) => {
-  const link = await openRedisLink(String(process.env.REDIS_URL));
-  const worker = connectRedis(link.url, 'worker', pino({ level: 'silent' }));
-  onTestFinished(async () => {
-    worker.disconnect();
-    await link.close();
-  });
-  await once(worker, 'ready');
-  await redis.del(key);
+])(
+  'of a transaction that the connection breaks in, nothing is carried out outside of it: %s',
+  async (_, bytes) => {
+    const link = await openRedisLink(String(process.env.REDIS_URL));
+    const worker = connectRedis(link.url, 'worker', pino({ level: 'silent' }));
+    onTestFinished(async () => {
+      worker.disconnect();
+      await link.close();
+    });
+    await once(worker, 'ready');
+    await redis.del(key);
 
-  const ready = once(worker, 'ready');
-  link.breakAfter(bytes);
-  const [end] = await Promise.allSettled([
-    withRedis(() => inTransaction(worker, () => [worker.incr(key), worker.incr(key)])),
-  ]);
-  await ready;
-  // One of which nothing was answered is sent again as a whole.
-  if (end.status === 'rejected') expect(end.reason).toBeInstanceOf(ServiceUnavailableError);
-  else expect(end.value).toEqual([3, 4]);
-  expect(await worker.get(key)).toBe(end.status === 'rejected' ? '2' : '4');
-});
+    const ready = once(worker, 'ready');
+    link.breakAfter(bytes);
+    const [end] = await Promise.allSettled([
+      withRedis(() => inTransaction(worker, () => [worker.incr(key), worker.incr(key)])),
+    ]);
+    await ready;
+    // One of which nothing was answered is sent again as a whole.
+    if (end.status === 'rejected') expect(end.reason).toBeInstanceOf(ServiceUnavailableError);
+    else expect(end.value).toEqual([3, 4]);
+    expect(await worker.get(key)).toBe(end.status === 'rejected' ? '2' : '4');
+  },
+);
 
 test('a transaction that cannot be put together while Redis is away leaves no rejection that nobody handles', async () => {
   const away = connectRedis('redis://127.0.0.1:1', 'producer', pino({ level: 'silent' }));
