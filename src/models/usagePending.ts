@@ -66,15 +66,17 @@ export class UsagePending {
   }
 
   /**
-   * Arguments of `TRACK_COMMAND`, which makes the jobs' events known. It runs in the transaction that adds the jobs,
-   * and answers with the number of runs of records that wait in all.
+   * Arguments of `TRACK_SCRIPT`, which makes the jobs' events known. It runs in the transaction that adds the jobs, behind
+   * them, and answers with the number of runs of records that wait in all.
    *
+   * @param lastJobKey - of the job that is added last
    * @param replaced - is forgotten at the same moment, so that nobody sees neither or both
    */
-  trackArguments(jobs: readonly TrackedJob[], replaced: PendingEntries): string[] {
+  trackArguments(jobs: readonly TrackedJob[], lastJobKey: string, replaced: PendingEntries): string[] {
     return [
       this.#groups,
       this.#ranges,
+      lastJobKey,
       linesOf(replaced.groups.map(groupMember)),
       linesOf(replaced.ranges),
       linesOf(jobs.flatMap((job) => this.#groupMembers(job.events))),
@@ -199,21 +201,21 @@ export function pendingKeys(prefix: string): { groups: string; ranges: string; c
 }
 
 /**
- * Registered on the connection of whoever adds usage jobs. Members come as lines of one argument for each set: they hold
- * no line breaks, and a hundred arguments of a command cost more than the rest of it.
+ * Makes nothing known when the last job is not there: Redis carries a transaction on when one of its commands fails, and what
+ * was refused must not count. It is sent in full each time: by its hash it may be forgotten, and the jobs added without it.
+ * Members come as lines of one argument for each set: they hold no line breaks, and a hundred arguments of a command cost more
+ * than the rest of it.
  */
-export const TRACK_COMMAND = {
-  name: 'trackUsageJobs',
-  definition: {
-    numberOfKeys: 2,
-    lua: `
+export const TRACK_SCRIPT = {
+  numberOfKeys: 3,
+  lua: `
+if redis.call('EXISTS', KEYS[3]) == 0 then return redis.error_reply('ERR The jobs were not added') end
 local function eachLine(text, act) for line in string.gmatch(text, '[^\\n]+') do act(line) end end
 eachLine(ARGV[1], function(group) redis.call('ZREM', KEYS[1], group) end)
 eachLine(ARGV[2], function(range) redis.call('ZREM', KEYS[2], range) end)
 eachLine(ARGV[3], function(group) redis.call('ZADD', KEYS[1], 0, group) end)
 eachLine(ARGV[4], function(range) redis.call('ZADD', KEYS[2], string.match(range, '^%d+'), range) end)
 return redis.call('ZCARD', KEYS[2])`,
-  },
 } as const;
 
 function linesOf(members: readonly string[]): string {

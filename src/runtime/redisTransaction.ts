@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { Command, Redis } from 'ioredis';
 import { replyCode } from './outage.ts';
 
 /** A transaction had other commands than were put into it, so that nobody knows what was carried out. */
@@ -31,8 +31,8 @@ export function inOnePacket<T>(redis: Redis, send: () => T): T {
 }
 
 /**
- * Carries out commands in one transaction: all of them or, when it throws, none or, if Redis went away while it answered,
- * possibly all.
+ * Carries out commands in one transaction, without anything in between: all of them or, when it throws, none or, if Redis
+ * went away while it answered, possibly all. One that fails while it is carried out does not undo the others.
  *
  * @param queueCommands - calls them on `redis`, before it returns, and hands over their promises
  * @returns their replies, in order
@@ -42,16 +42,19 @@ export async function inTransaction(
   redis: Redis,
   queueCommands: () => readonly Promise<unknown>[],
 ): Promise<unknown[]> {
-  const { opened, queued, executed } = inOnePacket(redis, () => {
-    const opened = redis.multi({ pipeline: false });
-    try {
-      return { opened, queued: queueCommands(), executed: redis.exec() };
-    } catch (error) {
-      // Left open, the transaction would swallow whatever this connection sends next.
-      for (const command of [opened, redis.discard()]) command.catch(() => undefined);
-      throw error;
-    }
-  });
+  const { opened, queued, executed } = inOnePacket(redis, () =>
+    asOneUnit(redis, (sent) => {
+      try {
+        return { opened: redis.multi({ pipeline: false }), queued: queueCommands(), executed: redis.exec() };
+      } catch (error) {
+        // Left open, the transaction would swallow whatever this connection sends next.
+        void redis.discard();
+        // Nobody has their promises now.
+        for (const command of sent) command.promise.catch(() => undefined);
+        throw error;
+      }
+    }),
+  );
   // The first that is refused says why; those behind it say only that nothing was carried out.
   for (const sent of await Promise.allSettled([opened, ...queued, executed])) {
     if (sent.status === 'rejected') throw sent.reason;
@@ -62,6 +65,45 @@ export async function inTransaction(
     if (error) throw afterForgottenScript(redis, error);
     return reply;
   });
+}
+
+/** What a connection is being given as one unit; nothing most of the time. */
+interface Unit {
+  sent: Command[] | undefined;
+}
+
+const units = new WeakMap<Redis, Unit>();
+
+/**
+ * After a reconnect ioredis sends again what was not answered, command by command: of a transaction of which the first answers
+ * had come, the rest would be carried out without its MULTI. Numbered like those of a pipeline, its commands are sent again
+ * all together or, once one was answered, fail with the connection.
+ *
+ * @param send - is given what was sent so far, and sees it grow
+ */
+function asOneUnit<T>(redis: Redis, send: (sent: readonly Command[]) => T): T {
+  const unit = unitOf(redis);
+  const sent: Command[] = [];
+  unit.sent = sent;
+  try {
+    return send(sent);
+  } finally {
+    unit.sent = undefined;
+  }
+}
+
+/** Listens in on what the connection sends, from the first unit on. */
+function unitOf(redis: Redis): Unit {
+  const known = units.get(redis);
+  if (known) return known;
+  const unit: Unit = { sent: undefined };
+  const sendCommand = redis.sendCommand.bind(redis);
+  redis.sendCommand = (command, stream) => {
+    if (unit.sent) command.pipelineIndex = unit.sent.push(command) - 1;
+    return sendCommand(command, stream);
+  };
+  units.set(redis, unit);
+  return unit;
 }
 
 /**

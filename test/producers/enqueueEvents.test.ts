@@ -31,6 +31,7 @@ async function openUsageQueue() {
   );
   return {
     redis,
+    queue,
     enqueue: (...recordIds: number[]) => enqueueEvents(queue, pending, recordIds.map(event), []),
     async waiting() {
       const hours = (await pending.ofEverybody()).flatMap((group) => group.hours);
@@ -58,6 +59,27 @@ test('a Redis that forgot its scripts is an outage, once', async () => {
   await ready;
   await enqueue(3);
   expect(await waiting()).toEqual({ jobs: 2, runs: 2, events: 2n });
+});
+
+test('what a forgotten script refuses does not count', async () => {
+  const { redis, queue, enqueue, waiting } = await openUsageQueue();
+  // The connection takes it for known that the script is there which adds jobs.
+  await queue.add('store-reports', {});
+  await redis.script('FLUSH');
+  const ready = once(redis, 'ready');
+  await expect(enqueue(1)).rejects.toThrow(ServiceUnavailableError);
+  await ready;
+  expect(await waiting()).toEqual({ jobs: 1, runs: 0, events: 0n });
+});
+
+test('what is queued counts, whatever scripts were forgotten', async () => {
+  const { redis, queue, enqueue, waiting } = await openUsageQueue();
+  await enqueue(1);
+  await redis.script('FLUSH');
+  // Only the script is there again that adds jobs: ioredis sends a forgotten one anew.
+  await queue.add('store-reports', {});
+  await enqueue(2);
+  expect(await waiting()).toEqual({ jobs: 3, runs: 2, events: 2n });
 });
 
 test('a Redis whose memory is full is an outage, and nothing is half queued', async () => {

@@ -3,7 +3,7 @@ import { Job, type Queue } from 'bullmq';
 import type { UsageEvent } from '../../domain/usage/report.ts';
 import {
   type PendingEntries,
-  TRACK_COMMAND,
+  TRACK_SCRIPT,
   type TrackedJob,
   type UsagePending,
 } from '../../models/usagePending.ts';
@@ -38,8 +38,6 @@ export function enqueueEvents(
 ): Promise<number> {
   return withRedis(async () => {
     const client = await queue.backend.client;
-    // Defined anew, a script is also sent anew, in full.
-    if (!(TRACK_COMMAND.name in client)) client.defineCommand(TRACK_COMMAND.name, TRACK_COMMAND.definition);
     const tracked = cutIntoJobs(events);
     const jobs = tracked.map(({ jobId, events: jobEvents }) => {
       const data: JobEnvelope<Payload<typeof usageQueue, typeof JOB>> = {
@@ -48,11 +46,12 @@ export function enqueueEvents(
       };
       return { jobId, job: new Job(queue, JOB, data, options, jobId).asJSON() };
     });
-    const trackArguments = pending.trackArguments(tracked, replaced);
+    const lastJobKey = queue.toKey(tracked.at(-1)?.jobId ?? '');
+    const trackArguments = pending.trackArguments(tracked, lastJobKey, replaced);
     const replies = await inTransaction(pending.redis, () => [
       // What `queue.addBulk` does with a pipeline.
       ...jobs.map(({ jobId, job }) => queue.backend.addJobToTransaction(client, job, jobId)),
-      client.runCommand(TRACK_COMMAND.name, trackArguments),
+      pending.redis.eval(TRACK_SCRIPT.lua, TRACK_SCRIPT.numberOfKeys, ...trackArguments),
     ]);
     return Number(replies.at(-1));
   });

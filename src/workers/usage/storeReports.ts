@@ -9,9 +9,9 @@ import { enqueueEvents } from '../../producers/usage/enqueueEvents.ts';
 import { wakeRelay } from '../../producers/usage/wakeRelay.ts';
 import { usageEventSchema, usageQueue } from '../../queues/usage.ts';
 import { Coalescer } from '../../runtime/coalescer.ts';
-import { isOutage } from '../../runtime/outage.ts';
 import type { Handlers, Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
+import { type Stored, storeInTransactions } from './storeInTransactions.ts';
 
 export interface StoreReportsDependencies {
   readonly queue: Queue;
@@ -22,8 +22,6 @@ export interface StoreReportsDependencies {
   readonly relayQueue?: Queue | undefined;
 }
 
-/** Most events of one transaction: beyond it a bigger one gains little, and one that collides with another loses more. */
-const LARGEST_TRANSACTION = 3_200;
 /** All jobs that run at the same time share a write. A run that timed out leaves its write behind, so more may wait. */
 const WRITE_LIMITS = {
   largestWrite: usageQueue.concurrency,
@@ -32,8 +30,8 @@ const WRITE_LIMITS = {
 } as const;
 
 /**
- * Stores the accepted reports of a job. The jobs that this process runs at the same time share one transaction: it costs
- * MongoDB less, and they do not collide on the buckets that they all change.
+ * Stores the accepted reports of a job. The jobs that this process runs at the same time share transactions, one after
+ * the other: it costs MongoDB less, and they do not collide on the buckets that they all change.
  */
 export function createStoreReports(
   dependencies: StoreReportsDependencies,
@@ -41,11 +39,10 @@ export function createStoreReports(
   const { connection, calendar, pending, relayQueue } = dependencies;
   const store = (events: readonly UsageEvent[]) =>
     storeUsageEvents(connection, events, { calendar, relay: relayQueue !== undefined });
-  const writes = new Coalescer<readonly UsageEvent[], Stored>(async (lists) => {
-    const outcomes: Stored[] = [];
-    for (const shared of cutIntoTransactions(lists)) outcomes.push(...(await storeTogether(shared, store)));
-    return outcomes;
-  }, WRITE_LIMITS);
+  const writes = new Coalescer<readonly UsageEvent[], Stored>(
+    (jobs) => storeInTransactions(jobs, store),
+    WRITE_LIMITS,
+  );
   const settlements = new Coalescer<TrackedJob, 'settled'>(async (jobs) => {
     await pending.settle(jobs);
     return jobs.map(() => 'settled');
@@ -76,40 +73,6 @@ export function createStoreReports(
       reason: `${poison.length} of ${poison.length + events.length} events cannot be read: ${poison.join('; ')}. The others went on in a job of their own.`,
     };
   }
-}
-
-/** What became of one job's events. */
-type Stored = { readonly kind: 'stored' } | { readonly kind: 'failed'; readonly error: unknown };
-
-const STORED: Stored = { kind: 'stored' };
-
-type Store = (events: readonly UsageEvent[]) => Promise<unknown>;
-
-function cutIntoTransactions(lists: readonly (readonly UsageEvent[])[]): (readonly UsageEvent[])[][] {
-  const transactions: (readonly UsageEvent[])[][] = [];
-  let room = 0;
-  for (const events of lists) {
-    if (room < events.length) {
-      transactions.push([]);
-      room = LARGEST_TRANSACTION;
-    }
-    transactions.at(-1)?.push(events);
-    room -= events.length;
-  }
-  return transactions;
-}
-
-/** A job that cannot be stored must not take the ones along that only shared its transaction. An outage fails them all. */
-async function storeTogether(lists: readonly (readonly UsageEvent[])[], store: Store): Promise<Stored[]> {
-  try {
-    await store(lists.flat());
-    return lists.map(() => STORED);
-  } catch (error) {
-    if (lists.length === 1 || isOutage(error)) return lists.map(() => ({ kind: 'failed', error }));
-  }
-  const outcomes: Stored[] = [];
-  for (const events of lists) outcomes.push(...(await storeTogether([events], store)));
-  return outcomes;
 }
 
 function sortOut(candidates: readonly unknown[]): { events: UsageEvent[]; poison: string[] } {
