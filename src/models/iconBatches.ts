@@ -11,10 +11,6 @@ import { type NewImage, newDocument } from './iconImages.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
-export type { NewRound } from './iconBatchImages.ts';
-export type { MonthlyBudget } from './iconBudgets.ts';
-export { prepareIcons } from './iconDocuments.ts';
-
 /** A batch as it is asked for. */
 export type NewBatch = Pick<
   IconBatch,

@@ -9,7 +9,7 @@ import { cacheClearRoute } from '../../src/api/routes/icons/cacheClear.ts';
 import { cachedRoute } from '../../src/api/routes/icons/cached.ts';
 import { imageRoutes } from '../../src/api/routes/icons/images.ts';
 import { renditionRoutes } from '../../src/api/routes/icons/renditions.ts';
-import { prepareIcons } from '../../src/models/iconBatches.ts';
+import { prepareIcons } from '../../src/models/iconDocuments.ts';
 import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
 import { type ApiServer, startApiServer } from '../api/apiServer.ts';

@@ -15,11 +15,11 @@ import {
   confirmBatch,
   createBatch,
   findBatch,
-  type MonthlyBudget,
-  type NewRound,
   type Retry,
   retryFailed,
 } from '../../models/iconBatches.ts';
+import type { NewRound } from '../../models/iconBatchImages.ts';
+import type { MonthlyBudget } from '../../models/iconBudgets.ts';
 import {
   concludeImage,
   confirmImage,
