@@ -117,12 +117,19 @@ export async function listBatches(
 
 /** Batches of an owner that are pending or running; of very many the newest. */
 export async function listActiveBatches(connection: Connection, owner: string): Promise<IconBatch[]> {
-  const found = await batches(connection)
-    .find({ status: { $in: ACTIVE_STATUSES }, owner })
-    .sort({ created_at: -1 })
-    .limit(MOST_ACTIVE_BATCHES)
-    .toArray();
+  const found = await activeBatches(connection, [owner]).toArray();
   return found.map(toBatch);
+}
+
+/** The same of many owners, and only which they are: for whoever looks every few seconds. */
+export async function listActiveBatchIds(
+  connection: Connection,
+  owners: readonly string[],
+): Promise<Pick<IconBatch, 'batch_id' | 'owner'>[]> {
+  const found = await activeBatches(connection, owners)
+    .project<Pick<BatchDocument, '_id' | 'owner'>>({ owner: 1 })
+    .toArray();
+  return found.map(({ _id, owner }) => ({ batch_id: _id, owner }));
 }
 
 /**
@@ -233,6 +240,13 @@ export async function markSettled(connection: Connection, batchId: string, round
     { _id: batchId, round, finished_round: round, settled: false },
     { $set: { settled: true } },
   );
+}
+
+function activeBatches(connection: Connection, owners: readonly string[]) {
+  return batches(connection)
+    .find({ status: { $in: ACTIVE_STATUSES }, owner: { $in: [...owners] } })
+    .sort({ created_at: -1 })
+    .limit(MOST_ACTIVE_BATCHES);
 }
 
 function newBatchDocument({ batch_id, ...batch }: NewBatch, total: number): BatchDocument {

@@ -7,6 +7,7 @@ import {
   findBatch,
   finishBatch,
   listActiveBatches,
+  listActiveBatchIds,
   listBatches,
   markSettled,
   retryFailed,
@@ -130,6 +131,10 @@ test('an owner sees its own batches, the newest first', async () => {
   expect(idsOf(await listBatches(connection, owner, 1))).toEqual([second]);
   await cancelBatch(connection, second ?? '');
   expect(idsOf(await listActiveBatches(connection, owner))).toEqual([third, first]);
+  expect(await listActiveBatchIds(connection, ['nobody', owner])).toEqual([
+    { batch_id: third, owner },
+    { batch_id: first, owner },
+  ]);
   expect(await listBatches(connection, 'nobody', 10)).toEqual([]);
 });
 
