@@ -40,19 +40,19 @@ export type BatchEnd =
   /** Nothing: the round is closed, or the batch is gone. */
   | { readonly kind: 'settled' };
 
-/**
- * What a retry of the failed images did. `unsettled`: the round before is being closed, which takes a moment. Nothing: no
- * such batch, it has not ended or was cancelled, or none of its images failed.
- */
+/** What a retry of the failed images did. */
 export type Retry =
   | {
+      readonly kind: 'retried';
       readonly batch: IconBatch;
       /** All that run again, by index. The first `batch.concurrency` of them are marked as queued: add their jobs. */
       readonly images: IconImage[];
     }
-  | 'over-budget'
-  | 'unsettled'
-  | undefined;
+  | { readonly kind: 'over-budget' }
+  /** The round before is being closed, which takes a moment. */
+  | { readonly kind: 'unsettled' }
+  /** There is no such batch, it has not ended, was cancelled, or none of its images failed. */
+  | { readonly kind: 'nothing-failed' };
 
 /** More than anybody watches at a time. */
 const MOST_ACTIVE_BATCHES = 1_000;
@@ -189,11 +189,13 @@ export async function retryFailed(
   round: NewRound,
   budget: MonthlyBudget | undefined,
 ): Promise<Retry> {
-  return inTransaction(connection, async (session) => {
+  return inTransaction<Retry>(connection, async (session) => {
     const batch = await readBatch(connection, batchId, session);
-    if (!batch || !canRetry(batch)) return undefined;
-    if (!batch.settled) return 'unsettled';
-    if (!(await takeFromBudget(connection, batch.owner, batch.failed, budget, session))) return 'over-budget';
+    if (!batch || !canRetry(batch)) return { kind: 'nothing-failed' };
+    if (!batch.settled) return { kind: 'unsettled' };
+    if (!(await takeFromBudget(connection, batch.owner, batch.failed, budget, session))) {
+      return { kind: 'over-budget' };
+    }
     const again = await askAgain(connection, batch, round, budget, session);
     const after = await changeBatch(
       connection,
@@ -210,7 +212,7 @@ export async function retryFailed(
       () => [],
       session,
     );
-    return { batch: after, images: again };
+    return { kind: 'retried', batch: after, images: again };
   });
 }
 

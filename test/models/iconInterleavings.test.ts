@@ -92,7 +92,7 @@ async function take(one: Step, batchId: string, tally: Tally): Promise<void> {
       { reservation_id: randomUUID(), credits: 2 },
       BUDGET,
     );
-    if (retry !== undefined && typeof retry !== 'string') tally.retries += 1;
+    if (retry.kind === 'retried') tally.retries += 1;
   }
   if (one.kind === 'time-out') await failBatch(connection, batchId, 'No progress');
 }
