@@ -2,6 +2,7 @@ import { type ClientSession, type Connection, Schema } from 'mongoose';
 import type { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { eventKey } from '../domain/usage/eventKey.ts';
 import type { UsageEvent } from '../domain/usage/report.ts';
+import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
 import { inTransaction } from './transaction.ts';
 import { bucketUpdates, usageBucketSchema, usageBuckets } from './usageBuckets.ts';
@@ -58,7 +59,7 @@ export interface RecordDocument {
 }
 
 function records(connection: Connection) {
-  return connection.collection<RecordDocument>(RECORDS_COLLECTION);
+  return usable(connection).collection<RecordDocument>(RECORDS_COLLECTION);
 }
 
 /**

@@ -2,6 +2,7 @@ import { type ClientSession, type Connection, mongo, Schema } from 'mongoose';
 import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCalendar.ts';
 import type { UsageEvent } from '../domain/usage/report.ts';
 import { bucketId, coarsen, sumIntoBuckets, type UsageBucket } from '../domain/usage/totals.ts';
+import { usable } from '../runtime/mongo.ts';
 
 export const BUCKETS_COLLECTION = 'usage_buckets';
 
@@ -41,7 +42,7 @@ export interface BucketDocument {
 }
 
 export function usageBuckets(connection: Connection) {
-  return connection.collection<BucketDocument>(BUCKETS_COLLECTION);
+  return usable(connection).collection<BucketDocument>(BUCKETS_COLLECTION);
 }
 
 /** Buckets of one user in a range, in order of time. `first` is within, `end` is not. */
