@@ -1,15 +1,10 @@
 import { type ClientSession, type Connection, type InferSchemaType, Schema } from 'mongoose';
 import type { NewUser, User } from '../domain/users/user.ts';
+import { foldUserName } from '../domain/users/userName.ts';
 import { usable } from '../runtime/mongo.ts';
 import { raiseNumbers, takeNumbers } from './counters.ts';
 import { createMissing } from './createMissing.ts';
 import { isDuplicateKey } from './transaction.ts';
-
-export type { User } from '../domain/users/user.ts';
-
-/** `roles` of those who may report usage: a seller. The numbers are the ones of the contract's first server. */
-export const SELLER_ROLE = 3;
-export const ACTIVE_STATUS = 1;
 
 const userSchema = new Schema(
   {
@@ -51,16 +46,6 @@ export async function prepareUsers(connection: Connection): Promise<void> {
   await createMissing(connection, 'User', userSchema);
 }
 
-/** Spelling that ignores case, as the first server's database compared names. */
-export function foldUserName(userName: string): string {
-  return userName.normalize('NFC').toLowerCase();
-}
-
-/** True for an active seller. */
-export function mayReportUsage(user: User): boolean {
-  return user.roles === SELLER_ROLE && user.status === ACTIVE_STATUS;
-}
-
 /**
  * Everybody whose name matches one of the names, ignoring case. Sorted by id, so that of several that differ in case
  * only, the eldest comes first.
@@ -100,15 +85,6 @@ export async function findUsersByIdOrName(
     .find({ user_name: { $in: users.map((user) => user.user_name) } }, options)
     .toArray();
   return [...byId, ...byName].map(toUser);
-}
-
-/** Whom a name means: its exact owner, else the eldest active seller that differs in case only, else nobody. */
-export function chooseUser(userName: string, candidates: readonly User[]): User | undefined {
-  const exact = candidates.find((user) => user.user_name === userName);
-  if (exact) return exact;
-  const folded = foldUserName(userName);
-  const similar = candidates.filter((user) => foldUserName(user.user_name) === folded);
-  return similar.find(mayReportUsage) ?? similar[0];
 }
 
 /**

@@ -7,7 +7,8 @@ import {
   readReport,
   readUserName,
 } from '../../../domain/usage/report.ts';
-import { mayReportUsage, type User } from '../../../models/users.ts';
+import { mayReportUsage } from '../../../domain/users/seller.ts';
+import type { User } from '../../../domain/users/user.ts';
 import type { Recorded, Submission } from '../../../producers/usage/recordUsage.ts';
 import { monotonicNow } from '../../../runtime/monotonicClock.ts';
 import { answerJson } from '../../answer.ts';
