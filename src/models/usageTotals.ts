@@ -1,5 +1,6 @@
 import type { ClientSession, Connection } from 'mongoose';
 import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCalendar.ts';
+import { type InstantRange, isWithin } from '../domain/time/instantRange.ts';
 import type { PendingGroup } from '../domain/usage/pending.ts';
 import { addTotals, coarsen, NO_USAGE, type UsageBucket, type UsageTotals } from '../domain/usage/totals.ts';
 import { inTransaction } from './transaction.ts';
@@ -36,21 +37,21 @@ export interface UserTotals {
 export async function readUserTotals(
   dependencies: UsageReadDependencies,
   userId: number,
-  range: { readonly first: number; readonly end: number } | undefined,
+  range: InstantRange | undefined,
 ): Promise<UserTotals> {
   const { connection, pending, calendar } = dependencies;
   const groups = await pending.ofUser(userId);
   return inTransaction(connection, async (session) => {
     const waiting = await hoursNotStored(connection, groups, session);
     const months = await findUserBuckets(connection, { userId, unit: 'month' }, session);
-    const days = [];
+    const days: UsageBucket[] = [];
     for (const edge of range ? edgeDays(range, calendar) : []) {
       days.push(...(await findUserBuckets(connection, { userId, unit: 'day', ...edge }, session)));
     }
     const counted = [
       ...months.filter((month) => !range || isWholeMonthWithin(month, range, calendar)),
       ...days,
-      ...waiting.filter((hour) => !range || (range.first <= hour.start && hour.start < range.end)),
+      ...waiting.filter((hour) => !range || isWithin(hour.start, range)),
     ];
     const received = [...months, ...waiting].map((bucket) => bucket.last_received_at);
     return {
@@ -74,10 +75,8 @@ export interface SeriesPage {
  */
 export async function readSeries(
   dependencies: UsageReadDependencies,
-  query: {
+  query: InstantRange & {
     readonly unit: CalendarUnit;
-    readonly first: number;
-    readonly end: number;
     readonly userId?: number | undefined;
     readonly after?: SeriesPosition | undefined;
     readonly limit: number;
@@ -89,7 +88,7 @@ export async function readSeries(
   return inTransaction(connection, async (session) => {
     const waiting = await hoursNotStored(connection, groups, session);
     const stored = await findSeriesBuckets(connection, { ...query, limit: query.limit + 1 }, session);
-    const inRange = waiting.filter((hour) => query.first <= hour.start && hour.start < query.end);
+    const inRange = waiting.filter((hour) => isWithin(hour.start, query));
     const asked = coarsen(inRange, query.unit, calendar).filter((bucket) => isBehind(bucket, query.after));
     const merged = coarsen([...stored, ...asked], query.unit, calendar).sort(byPeriodAndUser);
     const buckets = merged.slice(0, query.limit);
@@ -112,10 +111,7 @@ async function hoursNotStored(
 }
 
 /** The days of a range that are not part of a whole month within it. */
-function edgeDays(
-  range: { readonly first: number; readonly end: number },
-  calendar: BusinessCalendar,
-): { first: number; end: number }[] {
+function edgeDays(range: InstantRange, calendar: BusinessCalendar): InstantRange[] {
   const monthOfFirst = calendar.startOf('month', range.first);
   const firstWhole = monthOfFirst === range.first ? range.first : calendar.addMonths(range.first, 1);
   const endWhole = calendar.startOf('month', range.end);
@@ -126,11 +122,7 @@ function edgeDays(
   ].filter((edge) => edge.first < edge.end);
 }
 
-function isWholeMonthWithin(
-  month: UsageBucket,
-  range: { readonly first: number; readonly end: number },
-  calendar: BusinessCalendar,
-): boolean {
+function isWholeMonthWithin(month: UsageBucket, range: InstantRange, calendar: BusinessCalendar): boolean {
   return range.first <= month.start && calendar.addMonths(month.start, 1) <= range.end;
 }
 
