@@ -2,8 +2,14 @@ import { type Connection, mongo } from 'mongoose';
 import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCalendar.ts';
 import { USAGE_AMOUNTS, type UsageTotals } from '../domain/usage/totals.ts';
 import { usable } from '../runtime/mongo.ts';
-import { RECORDS_COLLECTION, type RecordDocument, toEvent } from './usage.ts';
-import { BUCKETS_COLLECTION, type BucketDocument, bucketUpdates, toBucket } from './usageBuckets.ts';
+import { toEvent, usageRecords } from './usage.ts';
+import {
+  BUCKETS_COLLECTION,
+  type BucketDocument,
+  bucketUpdates,
+  toBucket,
+  usageBuckets,
+} from './usageBuckets.ts';
 import { beginRebuild, endRebuild } from './usageTimeZone.ts';
 
 const ROWS_AT_A_TIME = 2_000;
@@ -52,13 +58,12 @@ export async function recountUsage(
   calendar: BusinessCalendar,
   mostDrifts: number,
 ): Promise<Recount> {
-  const database = usable(connection);
-  const rowsBefore = await database.collection(RECORDS_COLLECTION).countDocuments();
+  const rowsBefore = await usageRecords(connection).countDocuments();
   await dropRecount(connection);
   try {
     const rows = await sumAllRows(connection, calendar, RECOUNT_COLLECTION);
     const compared = await compareBuckets(connection, mostDrifts);
-    const rowsAfter = await database.collection(RECORDS_COLLECTION).countDocuments();
+    const rowsAfter = await usageRecords(connection).countDocuments();
     return { rows, ...compared, disturbed: rowsAfter !== rowsBefore };
   } finally {
     await dropRecount(connection);
@@ -78,7 +83,7 @@ export async function rebuildUsage(
   mostDrifts: number,
 ): Promise<Rebuild> {
   await beginRebuild(connection, calendar.timeZone);
-  await usable(connection).collection(BUCKETS_COLLECTION).deleteMany({});
+  await usageBuckets(connection).deleteMany({});
   await sumAllRows(connection, calendar, BUCKETS_COLLECTION);
   const recount = await recountUsage(connection, calendar, mostDrifts);
   const released = recount.drifted === 0 && !recount.disturbed;
@@ -87,12 +92,11 @@ export async function rebuildUsage(
 }
 
 async function sumAllRows(connection: Connection, calendar: BusinessCalendar, into: string): Promise<number> {
-  const records = usable(connection).collection<RecordDocument>(RECORDS_COLLECTION);
   const sums = usable(connection).collection<BucketDocument>(into);
   let rows = 0;
   let last = 0;
   for (;;) {
-    const page = await records
+    const page = await usageRecords(connection)
       .find({ _id: { $gt: last } }, { useBigInt64: true })
       .sort({ _id: 1 })
       .limit(ROWS_AT_A_TIME)

@@ -4,7 +4,7 @@ import { type InstantRange, isWithin } from '../domain/time/instantRange.ts';
 import type { PendingGroup } from '../domain/usage/pending.ts';
 import { addTotals, coarsen, NO_USAGE, type UsageBucket, type UsageTotals } from '../domain/usage/totals.ts';
 import { inTransaction } from './transaction.ts';
-import { storedRecordIds } from './usage.ts';
+import { groupsNotStored } from './usage.ts';
 import { findSeriesBuckets, findUserBuckets, type SeriesPosition } from './usageBuckets.ts';
 import type { UsagePending } from './usagePending.ts';
 
@@ -105,9 +105,8 @@ async function hoursNotStored(
   groups: readonly PendingGroup[],
   session: ClientSession,
 ): Promise<UsageBucket[]> {
-  const representatives = groups.map((group) => group.representative);
-  const stored = await storedRecordIds(connection, representatives, session);
-  return groups.filter((group) => !stored.has(group.representative)).flatMap((group) => group.hours);
+  const waiting = await groupsNotStored(connection, groups, session);
+  return waiting.flatMap((group) => group.hours);
 }
 
 /** The days of a range that are not part of a whole month within it. */
