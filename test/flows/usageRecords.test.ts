@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLocalWorkers } from '../support/localWorkers.ts';
 import { startProcess } from '../support/processes.ts';
+import { seededRandom } from '../support/seededRandom.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { type Answer, exactJson, sums, UsageApi } from '../support/usageApi.ts';
-import { seededRandom } from '../support/usageLoad.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 /** Single records, voiding and the series. Every test begins and ends without a worker. */
