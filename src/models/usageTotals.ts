@@ -1,11 +1,16 @@
 import type { ClientSession, Connection } from 'mongoose';
-import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCalendar.ts';
+import type { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { type InstantRange, isWithin } from '../domain/time/instantRange.ts';
 import type { PendingGroup } from '../domain/usage/pending.ts';
 import { addTotals, coarsen, NO_USAGE, type UsageBucket, type UsageTotals } from '../domain/usage/totals.ts';
 import { inTransaction } from './transaction.ts';
 import { groupsNotStored } from './usage.ts';
-import { findSeriesBuckets, findUserBuckets, type SeriesPosition } from './usageBuckets.ts';
+import {
+  findSeriesBuckets,
+  findUserBuckets,
+  type SeriesPageQuery,
+  type SeriesPosition,
+} from './usageBuckets.ts';
 import type { UsagePending } from './usagePending.ts';
 
 /**
@@ -46,7 +51,7 @@ export async function readUserTotals(
     const months = await findUserBuckets(connection, { userId, unit: 'month' }, session);
     const days: UsageBucket[] = [];
     for (const edge of range ? edgeDays(range, calendar) : []) {
-      days.push(...(await findUserBuckets(connection, { userId, unit: 'day', ...edge }, session)));
+      days.push(...(await findUserBuckets(connection, { userId, unit: 'day', range: edge }, session)));
     }
     const counted = [
       ...months.filter((month) => !range || isWholeMonthWithin(month, range, calendar)),
@@ -75,12 +80,7 @@ export interface SeriesPage {
  */
 export async function readSeries(
   dependencies: UsageReadDependencies,
-  query: InstantRange & {
-    readonly unit: CalendarUnit;
-    readonly userId?: number | undefined;
-    readonly after?: SeriesPosition | undefined;
-    readonly limit: number;
-  },
+  query: SeriesPageQuery,
 ): Promise<SeriesPage> {
   const { connection, pending, calendar } = dependencies;
   const groups =
