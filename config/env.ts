@@ -88,7 +88,10 @@ const environment = z.object({
     .optional(),
   /** How long a report that the relay's other side cannot take is tried again before it is parked. */
   USAGE_RELAY_RETRY_DAYS: z.coerce.number().positive().max(30).default(5),
-  /** Whether the usage endpoints of the contract are open, as it says, or need a credential with `usage:report`. */
+  /**
+   * Whether the usage endpoints of the contract are open, as it says, or need a credential: `usage:report` to report,
+   * `usage:read` for the totals.
+   */
   USAGE_ACCESS: z.enum(['open', 'closed']).default('open'),
   /** Signs access tokens. Without it nobody can log in. */
   JWT_SECRET: tokenSecret('JWT_SECRET').optional(),

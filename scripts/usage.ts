@@ -1,14 +1,14 @@
 /** `npm run usage -- verify|rebuild`: the stored sums of the usage reports. */
 import { Command } from 'commander';
-import { formatMicros } from '../src/domain/money/micros.ts';
 import { BusinessCalendar } from '../src/domain/time/businessCalendar.ts';
-import { type Drift, type Recount, rebuildUsage, recountUsage } from '../src/models/usageRecount.ts';
+import { type Recount, rebuildUsage, recountUsage } from '../src/models/usageRecount.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../src/models/usageTimeZone.ts';
 import { usageQueue } from '../src/queues/usage.ts';
 import { CommandFailure } from './command/failure.ts';
 import { printLine } from './command/printLine.ts';
 import { runProgram } from './command/runProgram.ts';
 import { type OpenSystem, withSystem } from './command/withSystem.ts';
+import { driftText } from './usage/driftText.ts';
 
 const MOST_DRIFTS = 50;
 
@@ -51,10 +51,14 @@ async function rebuild({ environment, connection, queues, running }: OpenSystem)
     );
   }
   const timeZone = environment.BUSINESS_TIME_ZONE;
-  const recount = await rebuildUsage(connection, new BusinessCalendar(timeZone), MOST_DRIFTS);
+  const { recount, released } = await rebuildUsage(connection, new BusinessCalendar(timeZone), MOST_DRIFTS);
   report(recount);
-  if (recount.drifted === 0 && !recount.disturbed) printLine(`Rebuilt for ${timeZone}.`);
-  else printLine('Not released: something else changed the data. Stop every process and run it again.');
+  if (released) {
+    printLine(`Rebuilt for ${timeZone}.`);
+  } else {
+    process.exitCode = 1;
+    printLine('Not released: something else changed the data. Stop every process and run it again.');
+  }
 }
 
 function report(recount: Recount): void {
@@ -75,15 +79,4 @@ function report(recount: Recount): void {
   } else {
     printLine('Stop all workers and web processes, run `npm run usage -- rebuild`, and start them again.');
   }
-}
-
-function driftText(drift: Drift): string {
-  const start = new Date(drift.start).toISOString();
-  const { field } = drift;
-  const text = (value: bigint | number | undefined) => {
-    if (value === undefined) return 'nothing';
-    if (field === 'last_received_at') return new Date(Number(value)).toISOString();
-    return field.endsWith('_cost') ? formatMicros(value) : String(value);
-  };
-  return `user ${drift.user_id}, ${drift.unit} from ${start}, ${field}: stored ${text(drift.stored)}, by the reports ${text(drift.recounted)}`;
 }

@@ -1,15 +1,9 @@
 /** `npm run users -- add|list|disable|enable|import`: the users whose usage is counted. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
+import { ACTIVE_STATUS, DISABLED_STATUS, SELLER_ROLE } from '../src/domain/users/seller.ts';
 import { readNewUser, readUserWithId } from '../src/domain/users/user.ts';
-import {
-  ACTIVE_STATUS,
-  createUser,
-  listUsers,
-  NoUserIdLeftError,
-  SELLER_ROLE,
-  UserExistsError,
-} from '../src/models/users.ts';
+import { createUser, listUsers, NoUserIdLeftError, UserExistsError } from '../src/models/users.ts';
 import { USER_CHANGE_DELAY_MILLISECONDS } from '../src/producers/usage/userDirectory.ts';
 import { CommandFailure } from './command/failure.ts';
 import { printLine } from './command/printLine.ts';
@@ -19,7 +13,6 @@ import { type ImportOptions, importFile } from './users/importFile.ts';
 import { withUsers } from './users/openUsers.ts';
 import { asJson, asTable } from './users/print.ts';
 
-const DISABLED_STATUS = 0;
 const LARGEST_PAGE = 1_000;
 
 const program = new Command('npm run users --')

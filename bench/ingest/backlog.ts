@@ -1,5 +1,7 @@
 import { setInterval as every } from 'node:timers/promises';
+import { decodeRangeMember, pendingKeys } from '../../src/models/usagePending.ts';
 import { offer } from '../load/openLoop.ts';
+import type { Measurement, Report } from '../report/report.ts';
 import { mean, percentile } from '../report/statistics.ts';
 import { startWeb, startWorker } from '../stage/processes.ts';
 import { encodedBatches } from '../stage/reports.ts';
@@ -36,25 +38,12 @@ export async function measureBacklog({ stage, report, pace }: Section, drainRate
     const requests = encodedBatches(stage.adminApiKey, 8, EVENTS_PER_REQUEST);
     const { outcome, samples } = await watchedDuring(stage, offer({ ...load, requests }));
     const { latencies, refused } = outcome;
+    addRow(report, 'offered', 'events/s', offered);
+    addRow(report, 'batches refused', '', refused);
+    const p99 = percentile(latencies, 0.99);
+    addRow(report, `p99 of the acknowledgement of a batch of ${EVENTS_PER_REQUEST}`, 'ms', p99);
     const pending = samples.slice((LEAD_IN_SECONDS * 1_000) / SAMPLE_MILLISECONDS);
-    const third = Math.floor(pending.length / 3);
-    const first = mean(pending.slice(0, third));
-    const last = mean(pending.slice(-third));
-    const row = (name: string, unit: string, value: number) => {
-      const measurement = report.measurement(SECTION, name, unit);
-      report.add(measurement, value);
-      return measurement;
-    };
-    row('offered', 'events/s', offered);
-    row('batches refused', '', refused);
-    row('p99 of the acknowledgement of a batch of 200', 'ms', percentile(latencies, 0.99));
-    row('pending, mean of the first third', 'events', first);
-    row('pending, mean of the last third', 'events', last);
-    const growth = row(
-      'growth of what is pending',
-      'events/s',
-      (last - first) / ((pace.backlogSeconds * 2) / 3),
-    );
+    const growth = addGrowth(report, pending, pace.backlogSeconds);
     report.compareWith('growth / offered', growth, offered, { atMost: FLAT });
 
     await waitUntil('the rest is stored', 60, async () => (await pendingEvents(stage)) === 0);
@@ -64,6 +53,22 @@ export async function measureBacklog({ stage, report, pace }: Section, drainRate
     await web.stop();
     await stage.redis.flushall();
   }
+}
+
+/** From the first third to the last; between their middles lie two thirds of the time. */
+function addGrowth(report: Report, pending: readonly number[], seconds: number): Measurement {
+  const third = Math.floor(pending.length / 3);
+  const first = mean(pending.slice(0, third));
+  const last = mean(pending.slice(-third));
+  addRow(report, 'pending, mean of the first third', 'events', first);
+  addRow(report, 'pending, mean of the last third', 'events', last);
+  return addRow(report, 'growth of what is pending', 'events/s', (last - first) / ((seconds * 2) / 3));
+}
+
+function addRow(report: Report, name: string, unit: string, value: number): Measurement {
+  const measurement = report.measurement(SECTION, name, unit);
+  report.add(measurement, value);
+  return measurement;
 }
 
 /** What is pending, sampled until the work ends. */
@@ -93,11 +98,8 @@ async function watch(stage: Stage, signal: AbortSignal): Promise<number[]> {
   return samples;
 }
 
-/** The product lists the runs of pending records as `first-last@job`. */
+/** By the runs of records in the product's pending index. */
 async function pendingEvents({ redis, usage }: Stage): Promise<number> {
-  const runs = await redis.zrange(`${usage.opts.prefix}:pending-records`, '0', '-1');
-  return runs.reduce((sum, run) => {
-    const [first, last] = run.slice(0, run.indexOf('@')).split('-');
-    return sum + Number(last) - Number(first) + 1;
-  }, 0);
+  const members = await redis.zrange(pendingKeys(String(usage.opts.prefix)).ranges, '0', '-1');
+  return members.map(decodeRangeMember).reduce((sum, { first, last }) => sum + last - first + 1, 0);
 }

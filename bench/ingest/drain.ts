@@ -74,10 +74,7 @@ function eventsFor(rate: number, seconds: number): number {
   return Math.min(MOST_EVENTS, batches * EVENTS_PER_REQUEST);
 }
 
-/**
- * Fills the queue while it is paused, starts the worker, and takes the time from the resumption until nothing is pending
- * any more. The rows and the totals are then counted in MongoDB.
- */
+/** Fills the queue while it is paused, and times how long a worker takes to empty it. The rows and totals are then counted. */
 async function drainOurs(
   stage: Stage,
   events: number,

@@ -1,3 +1,5 @@
+import { RECORDS_COLLECTION } from '../../src/models/usage.ts';
+import { BUCKETS_COLLECTION } from '../../src/models/usageBuckets.ts';
 import { REPORTED } from '../stage/reports.ts';
 import type { Stage } from '../stage/stage.ts';
 
@@ -8,8 +10,8 @@ export class NotStoredError extends Error {
 
 /** Forgets all reports; the worker makes the collections anew when it starts. */
 export async function dropStored({ db }: Stage): Promise<void> {
-  await db.collection('usage_records').drop();
-  await db.collection('usage_buckets').drop();
+  await db.collection(RECORDS_COLLECTION).drop();
+  await db.collection(BUCKETS_COLLECTION).drop();
 }
 
 /**
@@ -18,10 +20,10 @@ export async function dropStored({ db }: Stage): Promise<void> {
  * @throws NotStoredError
  */
 export async function requireStored({ db }: Stage, events: number): Promise<void> {
-  const rows = await db.collection('usage_records').countDocuments();
+  const rows = await db.collection(RECORDS_COLLECTION).countDocuments();
   if (rows !== events) throw new NotStoredError(`${rows} rows are stored, ${events} events were accepted`);
   for (const unit of ['hour', 'day', 'month']) {
-    const buckets = await db.collection('usage_buckets').find({ unit }, { useBigInt64: true }).toArray();
+    const buckets = await db.collection(BUCKETS_COLLECTION).find({ unit }, { useBigInt64: true }).toArray();
     for (const [field, each] of Object.entries(REPORTED)) {
       const sum = buckets.reduce((total, bucket) => total + BigInt(String(bucket[field])), 0n);
       const expected = BigInt(each) * BigInt(events);

@@ -9,7 +9,8 @@ import type { EmbeddedServer } from '../../embedded/embeddedServer.ts';
 import { findOnPath } from '../../embedded/findOnPath.ts';
 import { startMongo } from '../../embedded/mongo.ts';
 import { startRedis } from '../../embedded/redis.ts';
-import { foldUserName } from '../../src/models/users.ts';
+import { ACTIVE_STATUS, SELLER_ROLE } from '../../src/domain/users/seller.ts';
+import { foldUserName } from '../../src/domain/users/userName.ts';
 import { queuePrefix } from '../../src/producers/queues.ts';
 import { usageQueue } from '../../src/queues/usage.ts';
 import { SELLERS } from './reports.ts';
@@ -146,8 +147,8 @@ async function addSellers(db: Db): Promise<void> {
       user_id: index + 1,
       user_name: userName,
       user_name_folded: foldUserName(userName),
-      roles: 3,
-      status: 1,
+      roles: SELLER_ROLE,
+      status: ACTIVE_STATUS,
     })),
   );
 }

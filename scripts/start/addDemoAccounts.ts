@@ -3,18 +3,14 @@ import type { Connection } from 'mongoose';
 import { readEnvironment } from '../../config/env.ts';
 import { ensureFirstSuperadmin } from '../../src/api/firstSuperadmin.ts';
 import type { AccountDetails } from '../../src/domain/accounts/account.ts';
+import { ACTIVE_STATUS, SELLER_ROLE } from '../../src/domain/users/seller.ts';
+import type { User } from '../../src/domain/users/user.ts';
+import { chooseUser } from '../../src/domain/users/userName.ts';
 import { createAccount, findAccountByEmail, findAccountByUsername } from '../../src/models/accounts.ts';
 import { prepareCollections } from '../../src/models/collections.ts';
 import { Ledger } from '../../src/models/ledger.ts';
 import { findLedgerUser } from '../../src/models/ledgerReads.ts';
-import {
-  ACTIVE_STATUS,
-  chooseUser,
-  createUser,
-  findUsersByName,
-  SELLER_ROLE,
-  type User,
-} from '../../src/models/users.ts';
+import { createUser, findUsersByName } from '../../src/models/users.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { PasswordHasher } from '../../src/runtime/passwordHasher.ts';
 import { withMongo } from '../command/withMongo.ts';

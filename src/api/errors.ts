@@ -16,9 +16,13 @@ export abstract class HttpError extends Error {
   get headers(): Readonly<Record<string, string>> {
     return {};
   }
-  /** Further members of the problem details. */
+  /** Further members of the body. */
   get members(): Readonly<Record<string, unknown>> {
     return {};
+  }
+  /** The whole body, where the contract of the route gives this refusal another one than its family's. */
+  get contractBody(): Readonly<Record<string, unknown>> | undefined {
+    return undefined;
   }
 }
 
@@ -139,6 +143,7 @@ interface Refusal {
   readonly message: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly members: Readonly<Record<string, unknown>>;
+  readonly contractBody?: Readonly<Record<string, unknown>> | undefined;
   /** Nobody foresaw it; the message tells no details. */
   readonly unexpected?: true;
 }
@@ -158,7 +163,7 @@ export function badRequestFrom(error: z.ZodError, what: string): BadRequestError
 /** Answers with the refusal in the shape of the route's family. An error that nobody foresaw is logged and shown without details. */
 export function answerError(error: unknown, request: Request, response: Response): void {
   const refusal = refusalFor(error, request.context.requestId);
-  logFailure(error, refusal.status, request);
+  logFailure(error, refusal, request);
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
@@ -208,22 +213,22 @@ function refusalFor(error: unknown, requestId: string): Refusal {
   };
 }
 
-function logFailure(error: unknown, status: number, request: Request): void {
-  if (status === 500) request.context.logger.error({ err: error }, 'The request failed unexpectedly');
+function logFailure(error: unknown, { status, unexpected }: Refusal, request: Request): void {
+  if (unexpected) request.context.logger.error({ err: error }, 'The request failed unexpectedly');
   else if (status === 503) request.context.logger.warn({ err: error }, 'The request could not be served');
 }
 
 /** Bodies of a published contract: `members` are what a refusal of that family adds to its message. */
-function contractBody(shape: (message: string) => object) {
+function bodyOf(shape: (message: string) => object) {
   return (refusal: Refusal) => ({
     contentType: 'application/json; charset=utf-8',
-    text: JSON.stringify({ ...shape(refusal.message), ...refusal.members }),
+    text: JSON.stringify(refusal.contractBody ?? { ...shape(refusal.message), ...refusal.members }),
   });
 }
 
 /** What nobody foresaw has a text of its own in the contract. */
 function iconsBody(refusal: Refusal) {
-  return contractBody((message) =>
+  return bodyOf((message) =>
     refusal.unexpected ? { message: 'Internal server error', error: message } : { message },
   )(refusal);
 }
@@ -236,11 +241,11 @@ const BODIES: Record<
     contentType: 'application/json; charset=utf-8',
     text: JSON.stringify({ status: 'error', message: refusal.message }),
   }),
-  credits: contractBody((message) => ({ success: false, error: message })),
+  credits: bodyOf((message) => ({ success: false, error: message })),
   icons: iconsBody,
-  commerce: contractBody((message) => ({ detail: message })),
-  photos: contractBody((message) => ({ detail: message })),
-  login: contractBody((message) => ({ message, detail: message })),
+  commerce: bodyOf((message) => ({ detail: message })),
+  photos: bodyOf((message) => ({ detail: message })),
+  login: bodyOf((message) => ({ message, detail: message })),
   problem: (refusal, request) => ({
     contentType: 'application/problem+json; charset=utf-8',
     text: JSON.stringify({

@@ -6,7 +6,7 @@ import { prepareApiKeys } from './apiKeys.ts';
 import { prepareAuditLog } from './auditLog.ts';
 import { prepareCounters } from './counters.ts';
 import { prepareEventOutbox } from './eventOutbox.ts';
-import { prepareIcons } from './iconBatches.ts';
+import { prepareIcons } from './iconDocuments.ts';
 import { prepareIdempotency } from './idempotency.ts';
 import { prepareLedgerBonus } from './ledgerBonus.ts';
 import { prepareLedger } from './ledgerDocuments.ts';

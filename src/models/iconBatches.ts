@@ -12,10 +12,6 @@ import { takeReservation } from './iconReservations.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
-export type { NewRound } from './iconBatchImages.ts';
-export type { MonthlyBudget } from './iconBudgets.ts';
-export { prepareIcons } from './iconDocuments.ts';
-
 /** A batch as it is asked for. */
 export type NewBatch = Pick<
   IconBatch,
@@ -45,19 +41,19 @@ export type BatchEnd =
   /** Nothing: the round is closed, or the batch is gone. */
   | { readonly kind: 'settled' };
 
-/**
- * What a retry of the failed images did. `unsettled`: the round before is being closed, which takes a moment. Nothing: no
- * such batch, it has not ended or was cancelled, or none of its images failed.
- */
+/** What a retry of the failed images did. */
 export type Retry =
   | {
+      readonly kind: 'retried';
       readonly batch: IconBatch;
       /** All that run again, by index. The first `batch.concurrency` of them are marked as queued: add their jobs. */
       readonly images: IconImage[];
     }
-  | 'over-budget'
-  | 'unsettled'
-  | undefined;
+  | { readonly kind: 'over-budget' }
+  /** The round before is being closed, which takes a moment. */
+  | { readonly kind: 'unsettled' }
+  /** There is no such batch, it has not ended, was cancelled, or none of its images failed. */
+  | { readonly kind: 'nothing-failed' };
 
 /** More than anybody watches at a time. */
 const MOST_ACTIVE_BATCHES = 1_000;
@@ -124,12 +120,19 @@ export async function listBatches(
 
 /** Batches of an owner that are pending or running; of very many the newest. */
 export async function listActiveBatches(connection: Connection, owner: string): Promise<IconBatch[]> {
-  const found = await batches(connection)
-    .find({ status: { $in: ACTIVE_STATUSES }, owner })
-    .sort({ created_at: -1 })
-    .limit(MOST_ACTIVE_BATCHES)
-    .toArray();
+  const found = await activeBatches(connection, [owner]).toArray();
   return found.map(toBatch);
+}
+
+/** The same of many owners, and only which they are: for whoever looks every few seconds. */
+export async function listActiveBatchIds(
+  connection: Connection,
+  owners: readonly string[],
+): Promise<Pick<IconBatch, 'batch_id' | 'owner'>[]> {
+  const found = await activeBatches(connection, owners)
+    .project<Pick<BatchDocument, '_id' | 'owner'>>({ owner: 1 })
+    .toArray();
+  return found.map(({ _id, owner }) => ({ batch_id: _id, owner }));
 }
 
 /**
@@ -194,11 +197,13 @@ export async function retryFailed(
   round: NewRound,
   budget: MonthlyBudget | undefined,
 ): Promise<Retry> {
-  return inTransaction(connection, async (session) => {
+  return inTransaction<Retry>(connection, async (session) => {
     const batch = await readBatch(connection, batchId, session);
-    if (!batch || !canRetry(batch)) return undefined;
-    if (!batch.settled) return 'unsettled';
-    if (!(await takeFromBudget(connection, batch.owner, batch.failed, budget, session))) return 'over-budget';
+    if (!batch || !canRetry(batch)) return { kind: 'nothing-failed' };
+    if (!batch.settled) return { kind: 'unsettled' };
+    if (!(await takeFromBudget(connection, batch.owner, batch.failed, budget, session))) {
+      return { kind: 'over-budget' };
+    }
     await takeReservation(connection, round.reservation_id, session);
     const again = await askAgain(connection, batch, round, budget, session);
     const after = await changeBatch(
@@ -216,7 +221,7 @@ export async function retryFailed(
       () => [],
       session,
     );
-    return { batch: after, images: again };
+    return { kind: 'retried', batch: after, images: again };
   });
 }
 
@@ -246,6 +251,13 @@ export async function markSettled(connection: Connection, batchId: string, round
     { _id: batchId, round, finished_round: round, settled: false },
     { $set: { settled: true } },
   );
+}
+
+function activeBatches(connection: Connection, owners: readonly string[]) {
+  return batches(connection)
+    .find({ status: { $in: ACTIVE_STATUSES }, owner: { $in: [...owners] } })
+    .sort({ created_at: -1 })
+    .limit(MOST_ACTIVE_BATCHES);
 }
 
 function newBatchDocument({ batch_id, ...batch }: NewBatch, total: number): BatchDocument {

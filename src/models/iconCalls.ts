@@ -4,8 +4,6 @@ import type { ImageDocument } from './iconDocuments.ts';
 import { type CallDocument, calls, generations, toCall } from './iconGenerationDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
-export type { CallOutcome, IconCall } from '../domain/icons/call.ts';
-
 /** A call that is about to be made. */
 export interface NewCall {
   readonly call_id: string;

@@ -1,9 +1,6 @@
 import type { ClientSession, Connection } from 'mongoose';
-import { ACTIVE_STATUSES } from '../domain/icons/batch.ts';
 import type { BatchEvent, BatchEventContent } from '../domain/icons/events.ts';
 import { batches, events } from './iconDocuments.ts';
-
-const MOST_ACTIVE_BATCHES = 1_000;
 
 /**
  * Writes the next events of a batch, in the transaction that also writes the batch's `event_seq`: that document makes
@@ -51,18 +48,4 @@ export async function readLastSeqs(
     .project<{ _id: string; event_seq: number }>({ event_seq: 1 })
     .toArray();
   return new Map(found.map(({ _id, event_seq }) => [_id, event_seq]));
-}
-
-/** Batches of these owners that are pending or running; of very many the newest. */
-export async function readActiveBatches(
-  connection: Connection,
-  owners: readonly string[],
-): Promise<readonly { readonly batch_id: string; readonly owner: string }[]> {
-  const found = await batches(connection)
-    .find({ status: { $in: ACTIVE_STATUSES }, owner: { $in: [...owners] } })
-    .sort({ created_at: -1 })
-    .limit(MOST_ACTIVE_BATCHES)
-    .project<{ _id: string; owner: string }>({ owner: 1 })
-    .toArray();
-  return found.map(({ _id, owner }) => ({ batch_id: _id, owner }));
 }

@@ -5,8 +5,6 @@ import type { StoredIcon } from '../domain/icons/storedIcon.ts';
 import { generations, iconFiles, toStoredIcon } from './iconGenerationDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
-export type { StoredIcon } from '../domain/icons/storedIcon.ts';
-
 /** Which stored icons are to be cleared. */
 export interface ClearSelection {
   readonly category?: string | undefined;

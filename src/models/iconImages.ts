@@ -101,15 +101,14 @@ export function newDocument(
 /**
  * It is about to be queued, and its sender to be told so. What is not confirmed is cancelled by the sweep.
  *
- * @returns nothing when it is too late for that
+ * @returns false when it is too late for that
  */
-export async function confirmImage(connection: Connection, imageId: string): Promise<IconImage | undefined> {
-  const confirmed = await images(connection).findOneAndUpdate(
+export async function confirmImage(connection: Connection, imageId: string): Promise<boolean> {
+  const confirmed = await images(connection).updateOne(
     { _id: imageId, status: 'pending', asked_at: { $gt: confirmableSince() } },
     { $set: { confirmed: true } },
-    { returnDocument: 'after' },
   );
-  return confirmed ? toImage(confirmed) : undefined;
+  return confirmed.matchedCount === 1;
 }
 
 export async function findImage(connection: Connection, imageId: string): Promise<IconImage | undefined> {

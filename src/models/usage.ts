@@ -1,7 +1,9 @@
 import { type ClientSession, type Connection, Schema } from 'mongoose';
 import type { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { eventKey } from '../domain/usage/eventKey.ts';
+import type { PendingGroup } from '../domain/usage/pending.ts';
 import type { UsageEvent } from '../domain/usage/report.ts';
+import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
 import { inTransaction } from './transaction.ts';
 import { bucketUpdates, usageBucketSchema, usageBuckets } from './usageBuckets.ts';
@@ -57,8 +59,8 @@ export interface RecordDocument {
   event_key?: string;
 }
 
-function records(connection: Connection) {
-  return connection.collection<RecordDocument>(RECORDS_COLLECTION);
+export function usageRecords(connection: Connection) {
+  return usable(connection).collection<RecordDocument>(RECORDS_COLLECTION);
 }
 
 /**
@@ -80,7 +82,7 @@ export async function storeUsageEvents(
       session,
       ordered: false,
     });
-    await records(connection).insertMany(fresh.map(toDocument), { session, ordered: false });
+    await usageRecords(connection).insertMany(fresh.map(toDocument), { session, ordered: false });
     if (options.relay) await addToRelayOutbox(connection, fresh, session);
     return fresh.length;
   });
@@ -99,7 +101,7 @@ async function withoutStored(
   );
   const seenKeys = new Set<string>();
   if (keys.length > 0) {
-    const stored = records(connection).find(
+    const stored = usageRecords(connection).find(
       { event_key: { $in: keys } },
       { session, projection: { event_key: 1 } },
     );
@@ -124,11 +126,22 @@ export async function storedRecordIds(
   const options = { ...(session ? { session } : {}), projection: { _id: 1 } };
   for (let start = 0; start < recordIds.length; start += MOST_IDS_AT_A_TIME) {
     const page = recordIds.slice(start, start + MOST_IDS_AT_A_TIME);
-    for await (const document of records(connection).find({ _id: { $in: page } }, options)) {
+    for await (const document of usageRecords(connection).find({ _id: { $in: page } }, options)) {
       stored.add(document._id);
     }
   }
   return stored;
+}
+
+/** Those of the groups that are not stored: as the session sees it, or now. */
+export async function groupsNotStored(
+  connection: Connection,
+  groups: readonly PendingGroup[],
+  session?: ClientSession,
+): Promise<PendingGroup[]> {
+  const representatives = groups.map((group) => group.representative);
+  const stored = await storedRecordIds(connection, representatives, session);
+  return groups.filter((group) => !stored.has(group.representative));
 }
 
 /** The stored rows of these ids. */
@@ -136,7 +149,7 @@ export async function findRecords(
   connection: Connection,
   recordIds: readonly number[],
 ): Promise<UsageEvent[]> {
-  const found = await records(connection)
+  const found = await usageRecords(connection)
     .find({ _id: { $in: [...recordIds] } }, { useBigInt64: true })
     .toArray();
   return found.map(toEvent);
@@ -147,7 +160,7 @@ export async function findRecordsByEventKey(
   connection: Connection,
   eventKeys: readonly string[],
 ): Promise<Map<string, UsageEvent>> {
-  const found = await records(connection)
+  const found = await usageRecords(connection)
     .find({ event_key: { $in: [...eventKeys] } }, { useBigInt64: true })
     .toArray();
   return new Map(found.map((document) => [document.event_key ?? '', toEvent(document)]));

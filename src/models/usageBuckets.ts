@@ -1,7 +1,9 @@
 import { type ClientSession, type Connection, mongo, Schema } from 'mongoose';
 import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCalendar.ts';
+import type { InstantRange } from '../domain/time/instantRange.ts';
 import type { UsageEvent } from '../domain/usage/report.ts';
 import { bucketId, coarsen, sumIntoBuckets, type UsageBucket } from '../domain/usage/totals.ts';
+import { usable } from '../runtime/mongo.ts';
 
 export const BUCKETS_COLLECTION = 'usage_buckets';
 
@@ -41,20 +43,18 @@ export interface BucketDocument {
 }
 
 export function usageBuckets(connection: Connection) {
-  return connection.collection<BucketDocument>(BUCKETS_COLLECTION);
+  return usable(connection).collection<BucketDocument>(BUCKETS_COLLECTION);
 }
 
-/** Buckets of one user in a range, in order of time. `first` is within, `end` is not. */
+/** Buckets of one user, in a range or of all time, in order of time. */
 export async function findUserBuckets(
   connection: Connection,
-  query: { userId: number; unit: CalendarUnit; first?: number | undefined; end?: number | undefined },
+  query: { readonly userId: number; readonly unit: CalendarUnit; readonly range?: InstantRange | undefined },
   session: ClientSession,
 ): Promise<UsageBucket[]> {
+  const { userId, unit, range } = query;
   const found = await usageBuckets(connection)
-    .find(
-      { user_id: query.userId, unit: query.unit, ...startBetween(query.first, query.end) },
-      { session, useBigInt64: true },
-    )
+    .find({ user_id: userId, unit, ...(range ? startWithin(range) : {}) }, { session, useBigInt64: true })
     .sort({ start: 1 })
     .toArray();
   return found.map(toBucket);
@@ -66,53 +66,48 @@ export interface SeriesPosition {
   readonly user_id: number;
 }
 
+/** Which page of which series. */
+export interface SeriesPageQuery extends InstantRange {
+  readonly unit: CalendarUnit;
+  /** Everybody without it. */
+  readonly userId?: number | undefined;
+  readonly after?: SeriesPosition | undefined;
+  readonly limit: number;
+}
+
 /** A page of the buckets of everybody or of one user, by period, then by user. */
 export async function findSeriesBuckets(
   connection: Connection,
-  query: {
-    unit: CalendarUnit;
-    first: number;
-    end: number;
-    userId?: number | undefined;
-    after?: SeriesPosition | undefined;
-    limit: number;
-  },
+  query: SeriesPageQuery,
   session: ClientSession,
 ): Promise<UsageBucket[]> {
-  const user = query.userId === undefined ? {} : { user_id: query.userId };
-  const page = (filter: object, limit: number) =>
-    usageBuckets(connection)
+  const found: BucketDocument[] = [];
+  for (const filter of filtersOf(query)) {
+    const left = query.limit - found.length;
+    if (left === 0) break;
+    const page = await usageBuckets(connection)
       .find({ unit: query.unit, ...filter }, { session, useBigInt64: true })
       .sort({ start: 1, user_id: 1 })
-      .limit(limit)
+      .limit(left)
       .toArray();
-  // A cursor says only where to go on; the range and the user may be others than when it was given out.
-  const { after } = query;
-  if (!after || after.start < query.first) {
-    return (await page({ ...user, ...startBetween(query.first, query.end) }, query.limit)).map(toBucket);
+    found.push(...page);
   }
-  const usersBehind = query.userId === undefined || query.userId > after.user_id;
-  const samePeriod =
-    usersBehind && after.start < query.end
-      ? await page(
-          { start: new Date(after.start), user_id: query.userId ?? { $gt: after.user_id } },
-          query.limit,
-        )
-      : [];
-  const left = query.limit - samePeriod.length;
-  const later = { start: { $gt: new Date(after.start), $lt: new Date(query.end) } };
-  const laterPeriods = left > 0 ? await page({ ...user, ...later }, left) : [];
-  return [...samePeriod, ...laterPeriods].map(toBucket);
+  return found.map(toBucket);
 }
 
-function startBetween(first: number | undefined, end: number | undefined): object {
-  if (first === undefined && end === undefined) return {};
-  return {
-    start: {
-      ...(first === undefined ? {} : { $gte: new Date(first) }),
-      ...(end === undefined ? {} : { $lt: new Date(end) }),
-    },
-  };
+/** What a series consists of from its cursor on: the rest of the cursor's period, then the later ones. */
+function filtersOf({ first, end, userId, after }: SeriesPageQuery): object[] {
+  const ofUser = userId === undefined ? {} : { user_id: userId };
+  // A cursor says only where to go on; the range and the user may be others than when it was given out.
+  if (!after || after.start < first) return [{ ...ofUser, ...startWithin({ first, end }) }];
+  const later = { ...ofUser, start: { $gt: new Date(after.start), $lt: new Date(end) } };
+  const isPeriodOver = after.start >= end || (userId !== undefined && userId <= after.user_id);
+  if (isPeriodOver) return [later];
+  return [{ start: new Date(after.start), user_id: userId ?? { $gt: after.user_id } }, later];
+}
+
+function startWithin({ first, end }: InstantRange) {
+  return { start: { $gte: new Date(first), $lt: new Date(end) } };
 }
 
 /** What adds the events to the sums of every unit. */

@@ -1,8 +1,15 @@
 import { type Connection, mongo } from 'mongoose';
 import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCalendar.ts';
+import { USAGE_AMOUNTS, type UsageTotals } from '../domain/usage/totals.ts';
 import { usable } from '../runtime/mongo.ts';
-import { RECORDS_COLLECTION, type RecordDocument, toEvent } from './usage.ts';
-import { BUCKETS_COLLECTION, type BucketDocument, bucketUpdates, toBucket } from './usageBuckets.ts';
+import { toEvent, usageRecords } from './usage.ts';
+import {
+  BUCKETS_COLLECTION,
+  type BucketDocument,
+  bucketUpdates,
+  toBucket,
+  usageBuckets,
+} from './usageBuckets.ts';
 import { beginRebuild, endRebuild } from './usageTimeZone.ts';
 
 const ROWS_AT_A_TIME = 2_000;
@@ -12,15 +19,13 @@ const RECOUNT_COLLECTION = 'usage_buckets_recount';
 /** The server's NamespaceNotFound. */
 const NO_SUCH_COLLECTION = 26;
 
-const AMOUNTS = ['image_count', 'image_cost', 'video_count', 'video_cost', 'total_cost'] as const;
-
 /** A stored sum that is not the sum of its rows. */
 export interface Drift {
   readonly user_id: number;
   readonly unit: CalendarUnit;
   /** First instant of the period, in milliseconds. */
   readonly start: number;
-  readonly field: (typeof AMOUNTS)[number] | 'last_received_at';
+  readonly field: keyof UsageTotals | 'last_received_at';
   readonly stored: bigint | number | undefined;
   readonly recounted: bigint | number | undefined;
 }
@@ -35,6 +40,13 @@ export interface Recount {
   readonly disturbed: boolean;
 }
 
+export interface Rebuild {
+  /** Of the new sums. */
+  readonly recount: Recount;
+  /** False when they are not right or something disturbed it: no process starts until a rebuild is released. */
+  readonly released: boolean;
+}
+
 /**
  * Sums all rows anew, page by page, and compares the result with the stored sums. Reads every row: a command, not an
  * endpoint. It should run while no worker stores reports.
@@ -46,13 +58,12 @@ export async function recountUsage(
   calendar: BusinessCalendar,
   mostDrifts: number,
 ): Promise<Recount> {
-  const database = usable(connection);
-  const rowsBefore = await database.collection(RECORDS_COLLECTION).countDocuments();
+  const rowsBefore = await usageRecords(connection).countDocuments();
   await dropRecount(connection);
   try {
     const rows = await sumAllRows(connection, calendar, RECOUNT_COLLECTION);
     const compared = await compareBuckets(connection, mostDrifts);
-    const rowsAfter = await database.collection(RECORDS_COLLECTION).countDocuments();
+    const rowsAfter = await usageRecords(connection).countDocuments();
     return { rows, ...compared, disturbed: rowsAfter !== rowsBefore };
   } finally {
     await dropRecount(connection);
@@ -70,22 +81,22 @@ export async function rebuildUsage(
   connection: Connection,
   calendar: BusinessCalendar,
   mostDrifts: number,
-): Promise<Recount> {
+): Promise<Rebuild> {
   await beginRebuild(connection, calendar.timeZone);
-  await usable(connection).collection(BUCKETS_COLLECTION).deleteMany({});
+  await usageBuckets(connection).deleteMany({});
   await sumAllRows(connection, calendar, BUCKETS_COLLECTION);
   const recount = await recountUsage(connection, calendar, mostDrifts);
-  if (recount.drifted === 0 && !recount.disturbed) await endRebuild(connection, calendar.timeZone);
-  return recount;
+  const released = recount.drifted === 0 && !recount.disturbed;
+  if (released) await endRebuild(connection, calendar.timeZone);
+  return { recount, released };
 }
 
 async function sumAllRows(connection: Connection, calendar: BusinessCalendar, into: string): Promise<number> {
-  const records = usable(connection).collection<RecordDocument>(RECORDS_COLLECTION);
   const sums = usable(connection).collection<BucketDocument>(into);
   let rows = 0;
   let last = 0;
   for (;;) {
-    const page = await records
+    const page = await usageRecords(connection)
       .find({ _id: { $gt: last } }, { useBigInt64: true })
       .sort({ _id: 1 })
       .limit(ROWS_AT_A_TIME)
@@ -131,7 +142,7 @@ function compare(left: BucketDocument | undefined, right: BucketDocument | undef
   const { user_id, unit, start } = toBucket(some);
   const stored = left && toBucket(left);
   const recounted = right && toBucket(right);
-  return [...AMOUNTS, 'last_received_at' as const].flatMap((field) =>
+  return [...USAGE_AMOUNTS, 'last_received_at' as const].flatMap((field) =>
     stored?.[field] === recounted?.[field]
       ? []
       : { user_id, unit, start, field, stored: stored?.[field], recounted: recounted?.[field] },

@@ -3,6 +3,8 @@ import type { UsageEvent } from '../domain/usage/report.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
 
+const COLLECTION = 'usage_relay_outbox';
+
 /** Stored reports that the relay has still to post, written in the transaction that stores them. */
 const outboxSchema = new Schema(
   {
@@ -11,7 +13,7 @@ const outboxSchema = new Schema(
     user_id: { type: Number, required: true },
     received_at: { type: Date, required: true },
   },
-  { collection: 'usage_relay_outbox', versionKey: false, strict: 'throw' },
+  { collection: COLLECTION, versionKey: false, strict: 'throw' },
 );
 outboxSchema.index({ user_id: 1, received_at: 1, _id: 1 });
 
@@ -32,7 +34,7 @@ export interface RelayEntry {
 }
 
 function outbox(connection: Connection) {
-  return usable(connection).collection<OutboxDocument>('usage_relay_outbox');
+  return usable(connection).collection<OutboxDocument>(COLLECTION);
 }
 
 /** A counter entry stays here: the contract has no word for taking a report back. */

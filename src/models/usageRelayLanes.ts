@@ -4,6 +4,8 @@ import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
 import { isDuplicateKey } from './transaction.ts';
 
+const COLLECTION = 'usage_relay_lanes';
+
 /**
  * The relay posts a user's reports one after the other: each user is a lane of its own, which one worker at a time holds
  * by a lease. The lane also remembers its failures, so that a pause outlives restarts and holds no worker.
@@ -24,7 +26,7 @@ const laneSchema = new Schema(
     failing_record_id: Number,
     failing_since: Date,
   },
-  { collection: 'usage_relay_lanes', versionKey: false, strict: 'throw' },
+  { collection: COLLECTION, versionKey: false, strict: 'throw' },
 );
 
 /** A killed worker's lane is free again after this time. */
@@ -67,7 +69,7 @@ export type LaneTurn =
   | { readonly kind: 'resting'; readonly until: number };
 
 function lanes(connection: Connection) {
-  return usable(connection).collection<LaneDocument>('usage_relay_lanes');
+  return usable(connection).collection<LaneDocument>(COLLECTION);
 }
 
 const FREE = new Date(0);

@@ -1,6 +1,9 @@
 import { type Connection, Schema } from 'mongoose';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
+import { usageBuckets } from './usageBuckets.ts';
+
+const COLLECTION = 'usage_time_zone';
 
 /** The zone in which the stored hours, days and months were cut. One document. */
 const timeZoneSchema = new Schema(
@@ -10,7 +13,7 @@ const timeZoneSchema = new Schema(
     /** The sums are being made anew and must not be used or changed meanwhile. */
     rebuilding: { type: Boolean, required: true },
   },
-  { collection: 'usage_time_zone', versionKey: false, strict: 'throw' },
+  { collection: COLLECTION, versionKey: false, strict: 'throw' },
 );
 
 interface TimeZoneDocument {
@@ -19,6 +22,7 @@ interface TimeZoneDocument {
   rebuilding: boolean;
 }
 
+/** The id of the one document. */
 const BUCKETS = 'buckets';
 const REBUILD = 'Stop all workers and web processes, run `npm run usage -- rebuild`, and start them again.';
 
@@ -78,12 +82,9 @@ async function setZone(connection: Connection, timeZone: string, rebuilding: boo
 }
 
 async function hasNoBuckets(connection: Connection): Promise<boolean> {
-  const bucket = await usable(connection)
-    .collection('usage_buckets')
-    .findOne({}, { projection: { _id: 1 } });
-  return bucket === null;
+  return (await usageBuckets(connection).findOne({}, { projection: { _id: 1 } })) === null;
 }
 
 function zones(connection: Connection) {
-  return usable(connection).collection<TimeZoneDocument>('usage_time_zone');
+  return usable(connection).collection<TimeZoneDocument>(COLLECTION);
 }

@@ -1,10 +1,16 @@
 import type { ClientSession, Connection } from 'mongoose';
-import type { BusinessCalendar, CalendarUnit } from '../domain/time/businessCalendar.ts';
+import type { BusinessCalendar } from '../domain/time/businessCalendar.ts';
+import { type InstantRange, isWithin } from '../domain/time/instantRange.ts';
 import type { PendingGroup } from '../domain/usage/pending.ts';
 import { addTotals, coarsen, NO_USAGE, type UsageBucket, type UsageTotals } from '../domain/usage/totals.ts';
 import { inTransaction } from './transaction.ts';
-import { storedRecordIds } from './usage.ts';
-import { findSeriesBuckets, findUserBuckets, type SeriesPosition } from './usageBuckets.ts';
+import { groupsNotStored } from './usage.ts';
+import {
+  findSeriesBuckets,
+  findUserBuckets,
+  type SeriesPageQuery,
+  type SeriesPosition,
+} from './usageBuckets.ts';
 import type { UsagePending } from './usagePending.ts';
 
 /**
@@ -36,21 +42,21 @@ export interface UserTotals {
 export async function readUserTotals(
   dependencies: UsageReadDependencies,
   userId: number,
-  range: { readonly first: number; readonly end: number } | undefined,
+  range: InstantRange | undefined,
 ): Promise<UserTotals> {
   const { connection, pending, calendar } = dependencies;
   const groups = await pending.ofUser(userId);
   return inTransaction(connection, async (session) => {
     const waiting = await hoursNotStored(connection, groups, session);
     const months = await findUserBuckets(connection, { userId, unit: 'month' }, session);
-    const days = [];
+    const days: UsageBucket[] = [];
     for (const edge of range ? edgeDays(range, calendar) : []) {
-      days.push(...(await findUserBuckets(connection, { userId, unit: 'day', ...edge }, session)));
+      days.push(...(await findUserBuckets(connection, { userId, unit: 'day', range: edge }, session)));
     }
     const counted = [
       ...months.filter((month) => !range || isWholeMonthWithin(month, range, calendar)),
       ...days,
-      ...waiting.filter((hour) => !range || (range.first <= hour.start && hour.start < range.end)),
+      ...waiting.filter((hour) => !range || isWithin(hour.start, range)),
     ];
     const received = [...months, ...waiting].map((bucket) => bucket.last_received_at);
     return {
@@ -74,14 +80,7 @@ export interface SeriesPage {
  */
 export async function readSeries(
   dependencies: UsageReadDependencies,
-  query: {
-    readonly unit: CalendarUnit;
-    readonly first: number;
-    readonly end: number;
-    readonly userId?: number | undefined;
-    readonly after?: SeriesPosition | undefined;
-    readonly limit: number;
-  },
+  query: SeriesPageQuery,
 ): Promise<SeriesPage> {
   const { connection, pending, calendar } = dependencies;
   const groups =
@@ -89,7 +88,7 @@ export async function readSeries(
   return inTransaction(connection, async (session) => {
     const waiting = await hoursNotStored(connection, groups, session);
     const stored = await findSeriesBuckets(connection, { ...query, limit: query.limit + 1 }, session);
-    const inRange = waiting.filter((hour) => query.first <= hour.start && hour.start < query.end);
+    const inRange = waiting.filter((hour) => isWithin(hour.start, query));
     const asked = coarsen(inRange, query.unit, calendar).filter((bucket) => isBehind(bucket, query.after));
     const merged = coarsen([...stored, ...asked], query.unit, calendar).sort(byPeriodAndUser);
     const buckets = merged.slice(0, query.limit);
@@ -106,16 +105,12 @@ async function hoursNotStored(
   groups: readonly PendingGroup[],
   session: ClientSession,
 ): Promise<UsageBucket[]> {
-  const representatives = groups.map((group) => group.representative);
-  const stored = await storedRecordIds(connection, representatives, session);
-  return groups.filter((group) => !stored.has(group.representative)).flatMap((group) => group.hours);
+  const waiting = await groupsNotStored(connection, groups, session);
+  return waiting.flatMap((group) => group.hours);
 }
 
 /** The days of a range that are not part of a whole month within it. */
-function edgeDays(
-  range: { readonly first: number; readonly end: number },
-  calendar: BusinessCalendar,
-): { first: number; end: number }[] {
+function edgeDays(range: InstantRange, calendar: BusinessCalendar): InstantRange[] {
   const monthOfFirst = calendar.startOf('month', range.first);
   const firstWhole = monthOfFirst === range.first ? range.first : calendar.addMonths(range.first, 1);
   const endWhole = calendar.startOf('month', range.end);
@@ -126,11 +121,7 @@ function edgeDays(
   ].filter((edge) => edge.first < edge.end);
 }
 
-function isWholeMonthWithin(
-  month: UsageBucket,
-  range: { readonly first: number; readonly end: number },
-  calendar: BusinessCalendar,
-): boolean {
+function isWholeMonthWithin(month: UsageBucket, range: InstantRange, calendar: BusinessCalendar): boolean {
   return range.first <= month.start && calendar.addMonths(month.start, 1) <= range.end;
 }
 

@@ -1,15 +1,12 @@
 import { type ClientSession, type Connection, type InferSchemaType, Schema } from 'mongoose';
 import type { NewUser, User } from '../domain/users/user.ts';
+import { foldUserName } from '../domain/users/userName.ts';
 import { usable } from '../runtime/mongo.ts';
 import { raiseNumbers, takeNumbers } from './counters.ts';
 import { createMissing } from './createMissing.ts';
 import { isDuplicateKey } from './transaction.ts';
 
-export type { User } from '../domain/users/user.ts';
-
-/** `roles` of those who may report usage: a seller. The numbers are the ones of the contract's first server. */
-export const SELLER_ROLE = 3;
-export const ACTIVE_STATUS = 1;
+const COLLECTION = 'users';
 
 const userSchema = new Schema(
   {
@@ -21,7 +18,7 @@ const userSchema = new Schema(
     roles: { type: Number, required: true },
     status: { type: Number, required: true },
   },
-  { collection: 'users', versionKey: false, strict: 'throw' },
+  { collection: COLLECTION, versionKey: false, strict: 'throw' },
 );
 userSchema.index({ user_id: 1 }, { unique: true });
 userSchema.index({ user_name: 1 }, { unique: true });
@@ -47,18 +44,12 @@ export class NoUserIdLeftError extends Error {
   }
 }
 
+function userDocuments(connection: Connection) {
+  return usable(connection).collection<StoredUser>(COLLECTION);
+}
+
 export async function prepareUsers(connection: Connection): Promise<void> {
   await createMissing(connection, 'User', userSchema);
-}
-
-/** Spelling that ignores case, as the first server's database compared names. */
-export function foldUserName(userName: string): string {
-  return userName.normalize('NFC').toLowerCase();
-}
-
-/** True for an active seller. */
-export function mayReportUsage(user: User): boolean {
-  return user.roles === SELLER_ROLE && user.status === ACTIVE_STATUS;
 }
 
 /**
@@ -67,8 +58,7 @@ export function mayReportUsage(user: User): boolean {
  */
 export async function findUsersByName(connection: Connection, userNames: readonly string[]): Promise<User[]> {
   const folded = [...new Set(userNames.map(foldUserName))];
-  const found = await usable(connection)
-    .collection<StoredUser>('users')
+  const found = await userDocuments(connection)
     .find({ user_name_folded: { $in: folded } })
     .sort({ user_id: 1 })
     .toArray();
@@ -77,8 +67,7 @@ export async function findUsersByName(connection: Connection, userNames: readonl
 
 /** The users with these ids, in no order. */
 export async function findUsersById(connection: Connection, userIds: readonly number[]): Promise<User[]> {
-  const found = await usable(connection)
-    .collection<StoredUser>('users')
+  const found = await userDocuments(connection)
     .find({ user_id: { $in: [...new Set(userIds)] } })
     .toArray();
   return found.map(toUser);
@@ -90,7 +79,7 @@ export async function findUsersByIdOrName(
   users: readonly User[],
   session?: ClientSession,
 ): Promise<User[]> {
-  const collection = usable(connection).collection<StoredUser>('users');
+  const collection = userDocuments(connection);
   const options = session ? { session } : {};
   // Two questions that an index answers each, one after the other: a session runs one command at a time.
   const byId = await collection
@@ -100,15 +89,6 @@ export async function findUsersByIdOrName(
     .find({ user_name: { $in: users.map((user) => user.user_name) } }, options)
     .toArray();
   return [...byId, ...byName].map(toUser);
-}
-
-/** Whom a name means: its exact owner, else the eldest active seller that differs in case only, else nobody. */
-export function chooseUser(userName: string, candidates: readonly User[]): User | undefined {
-  const exact = candidates.find((user) => user.user_name === userName);
-  if (exact) return exact;
-  const folded = foldUserName(userName);
-  const similar = candidates.filter((user) => foldUserName(user.user_name) === folded);
-  return similar.find(mayReportUsage) ?? similar[0];
 }
 
 /**
@@ -123,7 +103,7 @@ export async function createUser(connection: Connection, user: NewUser): Promise
   for (let collisions = 0; ; collisions++) {
     const created = { ...user, user_id: userId ?? (await nextUserId(connection)) };
     try {
-      await usable(connection).collection<StoredUser>('users').insertOne(toStoredUser(created));
+      await userDocuments(connection).insertOne(toStoredUser(created));
       // Only an id that is really taken may push the others up.
       if (userId !== undefined) await reserveUserIds(connection, userId);
       return created;
@@ -147,8 +127,7 @@ export interface UserPage {
 
 export async function listUsers(connection: Connection, page: UserPage): Promise<User[]> {
   const { namePart, afterId, limit } = page;
-  const found = await usable(connection)
-    .collection<StoredUser>('users')
+  const found = await userDocuments(connection)
     .find({
       user_id: { $gt: afterId },
       ...(namePart ? { user_name_folded: { $regex: asPattern(foldUserName(namePart)) } } : {}),
@@ -165,9 +144,11 @@ export async function setUserStatus(
   userId: number,
   status: number,
 ): Promise<User | undefined> {
-  const changed = await usable(connection)
-    .collection<StoredUser>('users')
-    .findOneAndUpdate({ user_id: userId }, { $set: { status } }, { returnDocument: 'after' });
+  const changed = await userDocuments(connection).findOneAndUpdate(
+    { user_id: userId },
+    { $set: { status } },
+    { returnDocument: 'after' },
+  );
   return changed ? toUser(changed) : undefined;
 }
 
@@ -182,7 +163,7 @@ export async function createUsers(
   users: readonly User[],
   session: ClientSession,
 ): Promise<void> {
-  await usable(connection).collection<StoredUser>('users').insertMany(users.map(toStoredUser), { session });
+  await userDocuments(connection).insertMany(users.map(toStoredUser), { session });
 }
 
 export async function updateRolesAndStatus(
@@ -190,14 +171,12 @@ export async function updateRolesAndStatus(
   users: readonly User[],
   session: ClientSession,
 ): Promise<void> {
-  await usable(connection)
-    .collection<StoredUser>('users')
-    .bulkWrite(
-      users.map(({ user_id, roles, status }) => ({
-        updateOne: { filter: { user_id }, update: { $set: { roles, status } } },
-      })),
-      { session },
-    );
+  await userDocuments(connection).bulkWrite(
+    users.map(({ user_id, roles, status }) => ({
+      updateOne: { filter: { user_id }, update: { $set: { roles, status } } },
+    })),
+    { session },
+  );
 }
 
 async function nextUserId(connection: Connection): Promise<number> {
@@ -220,12 +199,7 @@ async function refuseTaken(connection: Connection, user: NewUser): Promise<void>
 }
 
 async function largestUserId(connection: Connection): Promise<number> {
-  const [last] = await usable(connection)
-    .collection<StoredUser>('users')
-    .find()
-    .sort({ user_id: -1 })
-    .limit(1)
-    .toArray();
+  const [last] = await userDocuments(connection).find().sort({ user_id: -1 }).limit(1).toArray();
   return last?.user_id ?? 0;
 }
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CreditsClient } from '../support/creditsClient.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
+import { seededRandom } from '../support/seededRandom.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
-import { seededRandom } from '../support/usageLoad.ts';
 
 /** The bank test: money moves between accounts, and every look at all of them at once finds the same total. */
 const ACCOUNTS = 8;

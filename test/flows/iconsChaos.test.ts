@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type OpenAiBehaviour, type OpenAiScript, troubleByRates } from '../../sandbox/openaiServer.ts';
+import type { IconCall } from '../../src/domain/icons/call.ts';
 import type { IconImage } from '../../src/domain/icons/icon.ts';
-import { findBatch } from '../../src/models/iconBatches.ts';
-import { countCalls, type IconCall, listCalls } from '../../src/models/iconCalls.ts';
+import { countCalls, listCalls } from '../../src/models/iconCalls.ts';
 import { findBatchImages } from '../../src/models/iconImages.ts';
 import { CreditsApi } from '../support/creditsApi.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
 import { createIconsSystem, type IconsSystem } from '../support/iconsSystem.ts';
+import { settledBatch } from '../support/settledBatch.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -69,14 +70,7 @@ test('a batch ends whatever happens on the way, and nothing is paid that is not 
   await second.exited;
   await icons.startWorker(variables);
 
-  const batch = await waitFor(
-    'the batch is closed',
-    async () => {
-      const now = await findBatch(connection, batchId);
-      return now?.settled ? now : undefined;
-    },
-    LONGEST_MILLISECONDS,
-  );
+  const batch = await settledBatch(connection, batchId, LONGEST_MILLISECONDS);
   expect(batch).toMatchObject({ status: 'completed', total: CATEGORIES * VARIATIONS, cancelled: 0 });
   expect(batch.successful + batch.failed).toBe(batch.total);
   expect((await client.status(batchId)).body).toMatchObject({ status: 'completed', progress: 100 });

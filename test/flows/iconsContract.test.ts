@@ -38,13 +38,6 @@ const newWord = () => `w${randomBytes(6).toString('hex')}`;
 
 const paidFor = (word: string) => icons.openai.paid.filter(({ prompt }) => prompt.includes(word)).length;
 
-async function finished(client: IconsApi, batchId: string) {
-  return waitFor('the batch has ended', async () => {
-    const { body } = await client.status(batchId);
-    return body.status === 'pending' || body.status === 'running' ? undefined : body;
-  });
-}
-
 const ENDPOINTS = [
   ['POST', '/api/icons/generate'],
   ['POST', '/api/icons/generate/batch'],
@@ -287,7 +280,7 @@ describe('a batch', () => {
       metadata: { project: 'a' },
     });
     expect(batchId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-    expect(await finished(person, batchId)).toEqual({
+    expect(await person.ended(batchId)).toEqual({
       batch_id: batchId,
       status: 'completed',
       progress: 100,
@@ -339,7 +332,7 @@ describe('a batch', () => {
     const word = newWord();
     behaviours.set(word, { kind: 'moderate' });
     const batchId = await person.start({ categories: ['tools', 'toys'], custom_elements: { toys: [word] } });
-    expect(await finished(person, batchId)).toMatchObject({ status: 'completed', successful: 1, failed: 1 });
+    expect(await person.ended(batchId)).toMatchObject({ status: 'completed', successful: 1, failed: 1 });
     const { body } = await person.result(batchId);
     expect(body.results).toMatchObject([
       { success: true, error: null },
@@ -358,7 +351,7 @@ describe('a batch', () => {
       202,
       { batch_id: batchId, images: 1, status_url: `/api/icons/batch/${batchId}/status` },
     ]);
-    expect(await finished(person, batchId)).toMatchObject({ status: 'completed', successful: 2, failed: 0 });
+    expect(await person.ended(batchId)).toMatchObject({ status: 'completed', successful: 2, failed: 0 });
     const nothing = await person.post(retry);
     expect([nothing.status, nothing.headers.get('content-type')]).toEqual([
       409,
@@ -496,7 +489,7 @@ test('in open mode nobody needs a token, everything is one user’s, and a start
   const anybody = new IconsApi(web.url);
   const started = await anybody.post('/api/icons/generate/batch', { categories: [newWord()] });
   expect([started.status, Object.keys(started.body)]).toEqual([200, ['message', 'batch_id']]);
-  expect(await finished(anybody, started.body.batch_id)).toMatchObject({ status: 'completed' });
+  expect(await anybody.ended(started.body.batch_id)).toMatchObject({ status: 'completed' });
   const { body } = await anybody.result(started.body.batch_id);
   expect(body.results[0].image_url).toMatch(/^https:\/\/icons\.example\.test\/api\/images\/w/);
   // Also with a token that means nothing here.

@@ -13,13 +13,9 @@ import type { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
 import type { ApiServer } from '../api/apiServer.ts';
 import { keyOf } from '../models/iconFixtures.ts';
-import {
-  createIconFilesApi,
-  type IconFilesApi,
-  openSandboxBucket,
-  storeBytes,
-} from '../support/iconFilesApi.ts';
+import { createIconFilesApi, type IconFilesApi, storeBytes } from '../support/iconFilesApi.ts';
 import { rawExchange } from '../support/rawExchange.ts';
+import { openSandboxBucket } from '../support/sandboxBucket.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { IconImage } from '../../src/domain/icons/icon.ts';
-import { findBatch } from '../../src/models/iconBatches.ts';
 import { countCalls } from '../../src/models/iconCalls.ts';
 import { findBatchImages } from '../../src/models/iconImages.ts';
 import { openQueues } from '../../src/producers/queues.ts';
@@ -9,6 +8,7 @@ import { CreditsApi } from '../support/creditsApi.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
 import { IconsApi } from '../support/iconsApi.ts';
 import { createIconsSystem, type IconsSystem } from '../support/iconsSystem.ts';
+import { settledBatch } from '../support/settledBatch.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -103,13 +103,6 @@ test('after a cancellation no generation starts; what is under way is delivered,
   expect(openai.paid.length - earlier).toBe(made.length);
 });
 
-async function settled(batchId: string | undefined) {
-  return waitFor(
-    'the batch is closed',
-    async () => {
-      const batch = await findBatch(icons.system.connection, String(batchId));
-      return batch?.settled ? batch : undefined;
-    },
-    30_000,
-  );
+function settled(batchId: string | undefined) {
+  return settledBatch(icons.system.connection, String(batchId), 30_000);
 }

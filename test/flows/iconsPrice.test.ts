@@ -29,20 +29,13 @@ async function newPayer(initial: number): Promise<{ readonly client: IconsApi; r
   return { client: await icons.newPerson(url, { credits_user_id: user }), user };
 }
 
-async function ended(client: IconsApi, batchId: string) {
-  return waitFor('the batch has ended', async () => {
-    const { body } = await client.status(batchId);
-    return body.status === 'pending' || body.status === 'running' ? undefined : body;
-  });
-}
-
 describe('with a price', () => {
   test('each icon that is delivered is charged, and what failed comes back', async () => {
     icons.openai.behave(({ prompt }) => (prompt.includes('Forbidden') ? { kind: 'moderate' } : undefined));
     const { client, user } = await newPayer(20);
     const before = await credits.credits(user);
     const batchId = await client.start({ categories: ['one', 'two', 'forbidden'] });
-    expect(await ended(client, batchId)).toMatchObject({ successful: 2, failed: 1 });
+    expect(await client.ended(batchId)).toMatchObject({ successful: 2, failed: 1 });
     await waitFor(
       'unused credits are back',
       async () => (await credits.credits(user)) === before - 4 || undefined,
@@ -87,7 +80,7 @@ test('a monthly limit counts icons of an account, and refuses a batch that would
   const refusal = { message: 'The monthly limit of 3 icons is reached' };
   const batch = { categories: ['monthly', 'limit', 'passed'] };
   expectIconsRefusal(await client.post('/api/icons/generate/batch', batch), 402, refusal);
-  await ended(client, await client.start({ categories: ['monthly', 'limit'] }));
+  await client.ended(await client.start({ categories: ['monthly', 'limit'] }));
   expectIconsRefusal(await client.generate({ category: 'monthly' }), 402, refusal);
   await web.stop();
 });

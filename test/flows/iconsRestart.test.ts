@@ -10,12 +10,12 @@ import { startRedis } from '../../embedded/redis.ts';
 import { type OpenAiServer, startOpenAiServer } from '../../sandbox/openaiServer.ts';
 import { AccessTokens } from '../../src/api/tokens/accessTokens.ts';
 import { createAccount } from '../../src/models/accounts.ts';
-import { findBatch } from '../../src/models/iconBatches.ts';
 import { countCalls } from '../../src/models/iconCalls.ts';
 import { findBatchImages } from '../../src/models/iconImages.ts';
 import { CreditsApi } from '../support/creditsApi.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
 import { IconsApi } from '../support/iconsApi.ts';
+import { settledBatch } from '../support/settledBatch.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -85,14 +85,7 @@ test('a batch goes on after everything was killed in its middle', { timeout: 120
     startMongo({ dir: join(folder, 'mongo'), port: mongo.port }),
   ]);
   const [web] = await startAll();
-  const batch = await waitFor(
-    'the batch is closed',
-    async () => {
-      const now = await findBatch(system.connection, batchId);
-      return now?.settled ? now : undefined;
-    },
-    60_000,
-  );
+  const batch = await settledBatch(system.connection, batchId, 60_000);
   expect(batch).toMatchObject({ status: 'completed', successful: IMAGES, failed: 0, cancelled: 0 });
   for (const { file } of await findBatchImages(system.connection, batchId)) {
     expect((await stat(join(files, file?.path ?? 'none'))).size).toBe(file?.size);

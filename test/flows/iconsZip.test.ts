@@ -14,12 +14,8 @@ import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
 import { StorageUnavailableError } from '../../src/platforms/storage/storageErrors.ts';
 import { at, createdBatch, FAILURE } from '../models/iconFixtures.ts';
-import {
-  createIconFilesApi,
-  type IconFilesApi,
-  openSandboxBucket,
-  storeBytes,
-} from '../support/iconFilesApi.ts';
+import { createIconFilesApi, type IconFilesApi, storeBytes } from '../support/iconFilesApi.ts';
+import { openSandboxBucket } from '../support/sandboxBucket.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { waitFor } from '../support/waitFor.ts';
 

@@ -6,8 +6,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EmbeddedServer } from '../../embedded/embeddedServer.ts';
 import { startRedis } from '../../embedded/redis.ts';
 import type { TestProcess } from '../support/processes.ts';
+import { seededRandom } from '../support/seededRandom.ts';
 import { createTestSystem, type TestSystem } from '../support/testSystem.ts';
-import { FormPoster, inParallel, seededRandom, shuffled } from '../support/usageLoad.ts';
+import { FormPoster, inParallel, shuffled } from '../support/usageLoad.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 /**

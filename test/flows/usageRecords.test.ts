@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLocalWorkers } from '../support/localWorkers.ts';
+import { startProcess } from '../support/processes.ts';
+import { seededRandom } from '../support/seededRandom.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { type Answer, exactJson, sums, UsageApi } from '../support/usageApi.ts';
-import { seededRandom } from '../support/usageLoad.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 /** Single records, voiding and the series. Every test begins and ends without a worker. */
@@ -92,6 +93,29 @@ describe('a record', () => {
     }
     expect((await api.ask('/api/tools/records/1/void', { method: 'POST' })).status).toBe(401);
   });
+});
+
+test('a web process that has never reached MongoDB answers 503, whatever it is asked', async () => {
+  const web = startProcess('src/api/main.ts', {
+    ...system.environment,
+    MONGODB_URL: 'mongodb://127.0.0.1:1/never',
+  });
+  const { address } = JSON.parse(await web.line((text) => text.includes('The API listens')));
+  const cutOff = new UsageApi(address, system.adminKey);
+  try {
+    for (const answer of [
+      await cutOff.operate('/api/tools/records/1'),
+      await cutOff.operate('/api/tools/records/1/void', { method: 'POST' }),
+      await cutOff.operate('/api/tools/usage'),
+      await cutOff.ask('/api/tools/stats/demo.seller'),
+      await cutOff.form({ userName: 'demo.seller' }),
+      await cutOff.batch('[{"userName":"demo.seller"}]'),
+    ]) {
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
+    }
+  } finally {
+    await web.stop();
+  }
 });
 
 describe('voiding', () => {

@@ -7,6 +7,7 @@ import {
   findBatch,
   finishBatch,
   listActiveBatches,
+  listActiveBatchIds,
   listBatches,
   markSettled,
   retryFailed,
@@ -131,6 +132,10 @@ test('an owner sees its own batches, the newest first', async () => {
   expect(idsOf(await listBatches(connection, owner, 1))).toEqual([second]);
   await cancelBatch(connection, second ?? '');
   expect(idsOf(await listActiveBatches(connection, owner))).toEqual([third, first]);
+  expect(await listActiveBatchIds(connection, ['nobody', owner])).toEqual([
+    { batch_id: third, owner },
+    { batch_id: first, owner },
+  ]);
   expect(await listBatches(connection, 'nobody', 10)).toEqual([]);
 });
 
@@ -191,7 +196,7 @@ test('a cancelled batch ends what waits; what runs ends by itself; it is told on
   await expectBudget(connection, owner, MONTH);
   expect(await cancelBatch(connection, batch_id)).toBeUndefined();
   expect(await cancelBatch(connection, 'unknown')).toBeUndefined();
-  expect(await retryFailed(connection, batch_id, FREE, undefined)).toBeUndefined();
+  expect(await retryFailed(connection, batch_id, FREE, undefined)).toEqual({ kind: 'nothing-failed' });
 });
 
 test('a batch completes once, told to watchers and receivers once, and is settled by its own round only', async () => {
@@ -226,7 +231,7 @@ test('a batch completes once, told to watchers and receivers once, and is settle
     data: { job_id: batch_id, summary: '1 of 2 icons generated, 1 failed' },
   });
 
-  expect(await retryFailed(connection, batch_id, FREE, undefined)).toBe('unsettled');
+  expect(await retryFailed(connection, batch_id, FREE, undefined)).toEqual({ kind: 'unsettled' });
   await markSettled(connection, batch_id, 1);
   expect(await finishBatch(connection, batch_id, 1)).toEqual({ kind: 'settled' });
   expect(await finishBatch(connection, 'unknown', 1)).toEqual({ kind: 'settled' });
@@ -258,9 +263,9 @@ test('a retry runs the failed images again, in a new round, with new credits', a
   const answers = await Promise.all(
     [1, 2].map(async () => retryFailed(connection, batch_id, await newRound(connection, 3), budget)),
   );
-  const [retry] = answers.filter((answer) => answer !== undefined);
-  expect(answers.filter((answer) => answer !== undefined)).toHaveLength(1);
-  if (!retry || typeof retry === 'string') throw new Error('The retry was refused');
+  const retried = answers.filter((answer) => answer.kind === 'retried');
+  const [retry] = retried;
+  if (!retry || retried.length > 1) throw new Error(`${retried.length} retries were taken`);
   expect(retry.batch).toEqual(await batchNow(connection, batch_id));
   expect(retry.batch).toMatchObject({
     status: 'running',
@@ -299,8 +304,8 @@ test('a retry runs the failed images again, in a new round, with new credits', a
   expect(await batchNow(connection, batch_id)).toMatchObject({ settled: true });
   expect((await typesOf(batch_id)).filter((type) => type === 'job_completed')).toHaveLength(2);
   await expectConsistent(connection, batch_id);
-  expect(await retryFailed(connection, batch_id, FREE, undefined)).toBeUndefined();
-  expect(await retryFailed(connection, 'unknown', FREE, undefined)).toBeUndefined();
+  expect(await retryFailed(connection, batch_id, FREE, undefined)).toEqual({ kind: 'nothing-failed' });
+  expect(await retryFailed(connection, 'unknown', FREE, undefined)).toEqual({ kind: 'nothing-failed' });
 });
 
 test('of many images that are retried the first ones are queued, the others wait to be claimed', async () => {
@@ -344,7 +349,7 @@ test('what was not confirmed is found apart from what is to be made, and cannot 
   expect(await imagesOf(openSingleImages(connection, later, 100))).not.toContain(image.image_id);
 
   expect(await confirmBatch(connection, batch.batch_id)).toBe(true);
-  expect(await confirmImage(connection, image.image_id)).toMatchObject({ image_id: image.image_id });
+  expect(await confirmImage(connection, image.image_id)).toBe(true);
   expect(await idsOf(unconfirmedBatches(connection, later, 100))).not.toContain(batch.batch_id);
   expect(await idsOf(unsettledBatches(connection, later, 100))).toContain(batch.batch_id);
   expect(await imagesOf(unconfirmedSingleImages(connection, later, 100))).not.toContain(image.image_id);
@@ -355,13 +360,20 @@ test('what was not confirmed is found apart from what is to be made, and cannot 
   expect(await confirmBatch(connection, late.batch_id)).toBe(false);
   await cancelBatch(connection, batch.batch_id);
   expect(await confirmBatch(connection, batch.batch_id)).toBe(false);
+  await imageDocuments(connection).updateOne(
+    { _id: image.image_id },
+    { $set: { asked_at: new Date(Date.now() - 10_000) } },
+  );
+  expect(await confirmImage(connection, image.image_id)).toBe(false);
 });
 
 test('a retry over the budget changes nothing', async () => {
   const { connection } = system;
   const { batch_id, owner } = await completedBatch([0, 1], {}, 3);
   const seen = await batchNow(connection, batch_id);
-  expect(await retryFailed(connection, batch_id, FREE, { month: MONTH, limit: 2 })).toBe('over-budget');
+  expect(await retryFailed(connection, batch_id, FREE, { month: MONTH, limit: 2 })).toEqual({
+    kind: 'over-budget',
+  });
   expect(await batchNow(connection, batch_id)).toEqual(seen);
   await expectBudget(connection, owner, MONTH);
 });

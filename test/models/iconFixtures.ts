@@ -4,13 +4,9 @@ import { expect } from 'vitest';
 import type { IconBatch } from '../../src/domain/icons/batch.ts';
 import type { BatchEvent } from '../../src/domain/icons/events.ts';
 import type { IconFile, IconImage } from '../../src/domain/icons/icon.ts';
-import {
-  createBatch,
-  findBatch,
-  type MonthlyBudget,
-  type NewBatch,
-  type NewRound,
-} from '../../src/models/iconBatches.ts';
+import { createBatch, findBatch, type NewBatch } from '../../src/models/iconBatches.ts';
+import type { NewRound } from '../../src/models/iconBatchImages.ts';
+import type { MonthlyBudget } from '../../src/models/iconBudgets.ts';
 import { batches, budgets, images } from '../../src/models/iconDocuments.ts';
 import { readEvents } from '../../src/models/iconEvents.ts';
 import { generations } from '../../src/models/iconGenerationDocuments.ts';

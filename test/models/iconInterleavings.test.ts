@@ -87,7 +87,7 @@ async function take(one: Step, batchId: string, tally: Tally): Promise<void> {
   if (one.kind === 'finish') await finish(batchId, tally);
   if (one.kind === 'retry') {
     const retry = await retryFailed(connection, batchId, await newRound(connection, 2), BUDGET);
-    if (retry !== undefined && typeof retry !== 'string') tally.retries += 1;
+    if (retry.kind === 'retried') tally.retries += 1;
   }
   if (one.kind === 'time-out') await failBatch(connection, batchId, 'No progress');
 }

@@ -9,6 +9,7 @@ import { readUserTotals } from '../../src/models/usageTotals.ts';
 import { startLocalWorkers } from '../support/localWorkers.ts';
 import { startProcess } from '../support/processes.ts';
 import { createTestSystem, type TestSystem } from '../support/testSystem.ts';
+import { waitFor } from '../support/waitFor.ts';
 
 const HANOI = 'Asia/Ho_Chi_Minh';
 const NEW_YORK = 'America/New_York';
@@ -100,6 +101,20 @@ test('an interrupted rebuild keeps everybody out, and workers keep a rebuild out
   await expect(requireUsageTimeZone(system.connection, HANOI)).rejects.toThrow(/interrupted/);
   expect(await usage('rebuild').exited).toMatchObject({ code: 0 });
   await requireUsageTimeZone(system.connection, HANOI);
+}, 60_000);
+
+test('a rebuild that something else disturbs is not released, and fails', async () => {
+  await store(30_000);
+  const rebuilding = usage('rebuild');
+  await waitFor('the recount', async () => {
+    const found = await system.connection.db?.listCollections({ name: 'usage_buckets_recount' }).toArray();
+    return found?.[0];
+  });
+  const late = reports(1).map((event) => ({ ...event, record_id: 1_000_000 }));
+  await storeUsageEvents(system.connection, late, { calendar, relay: false });
+  expect(await rebuilding.exited).toMatchObject({ code: 1 });
+  expect(rebuilding.lines.join('\n')).toContain('Not released');
+  await expect(requireUsageTimeZone(system.connection, HANOI)).rejects.toThrow(/interrupted/);
 }, 60_000);
 
 function usage(command: string, environment: Record<string, string> = {}) {

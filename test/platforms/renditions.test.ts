@@ -12,8 +12,9 @@ import {
 import { sharp } from '../../src/platforms/images/sharp.ts';
 import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import { readObject } from '../../src/platforms/storage/readObject.ts';
-import { S3Storage } from '../../src/platforms/storage/s3.ts';
+import type { S3Storage } from '../../src/platforms/storage/s3.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
+import { bucketOf } from '../support/sandboxBucket.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { uniqueName } from '../support/testSystem.ts';
 
@@ -22,14 +23,7 @@ let storage: S3Storage;
 
 beforeAll(async () => {
   store = await startObjectStore();
-  storage = new S3Storage({
-    bucket: store.bucket,
-    region: 'us-east-1',
-    endpoint: store.url,
-    pathStyle: true,
-    credentials: store.keys,
-    timeoutMilliseconds: 5_000,
-  });
+  storage = bucketOf(store);
 });
 beforeEach(() => store.behave(() => undefined));
 afterAll(() => store.close());

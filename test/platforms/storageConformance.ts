@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
-import { BadObjectPathError, type ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
+import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
 import { readObject } from '../../src/platforms/storage/readObject.ts';
+import { BadObjectPathError } from '../../src/platforms/storage/storageErrors.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { uniqueName } from '../support/testSystem.ts';
 

@@ -5,9 +5,10 @@ import { finished } from 'node:stream/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ObjectStore, type StoreBehaviour, startObjectStore } from '../../sandbox/objectStore.ts';
 import { readObject } from '../../src/platforms/storage/readObject.ts';
-import { type S3Settings, S3Storage } from '../../src/platforms/storage/s3.ts';
+import type { S3Storage } from '../../src/platforms/storage/s3.ts';
 import { StorageFullError, StorageUnavailableError } from '../../src/platforms/storage/storageErrors.ts';
 import { isOutage } from '../../src/runtime/outage.ts';
+import { bucketOf } from '../support/sandboxBucket.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { testsOfEveryStorage } from './storageConformance.ts';
 
@@ -16,21 +17,9 @@ let storage: S3Storage;
 
 const BYTES = Buffer.alloc(200_000, 'bytes of an icon');
 
-function open(other: Partial<S3Settings> = {}): S3Storage {
-  return new S3Storage({
-    bucket: store.bucket,
-    region: 'us-east-1',
-    endpoint: store.url,
-    pathStyle: true,
-    credentials: store.keys,
-    timeoutMilliseconds: 5_000,
-    ...other,
-  });
-}
-
 beforeAll(async () => {
   store = await startObjectStore();
-  storage = open();
+  storage = bucketOf(store);
 });
 beforeEach(() => store.behave(() => undefined));
 afterAll(() => store.close());
@@ -64,7 +53,7 @@ const TROUBLE: readonly [string, StoreBehaviour][] = [
 ];
 
 test.each(TROUBLE)('%s is an outage, after three attempts at most', async (_what, behaviour) => {
-  const impatient = open({ timeoutMilliseconds: 100 });
+  const impatient = bucketOf(store, { timeoutMilliseconds: 100 });
   const path = `${uniqueName('icon')}.png`;
   store.behave(() => behaviour);
   const before = store.received.length;
@@ -89,7 +78,7 @@ test.each([{ kind: 'truncate' }, { kind: 'stall' }] as const)(
     const path = `${uniqueName('icon')}.png`;
     await storage.put(path, BYTES, 'image/png');
     store.behave(() => behaviour);
-    await expect(readObject(open({ timeoutMilliseconds: 200 }), path)).rejects.toThrow(
+    await expect(readObject(bucketOf(store, { timeoutMilliseconds: 200 }), path)).rejects.toThrow(
       StorageUnavailableError,
     );
   },
@@ -110,7 +99,7 @@ test.each([
   ['wrong keys', { credentials: { accessKeyId: 'SANDBOXKEY', secretAccessKey: 'not-the-secret' } }],
   ['no such server', { endpoint: 'http://127.0.0.1:1' }],
 ])('%s is an outage whose text gives nothing away', async (_what, wrong) => {
-  const error = await open(wrong)
+  const error = await bucketOf(store, wrong)
     .put(`${uniqueName('x')}.png`, BYTES, 'image/png')
     .catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(StorageUnavailableError);
@@ -118,7 +107,7 @@ test.each([
 });
 
 test('a missing bucket is an outage, and nothing in it is taken for gone', async () => {
-  const elsewhere = open({ bucket: 'no-such-bucket' });
+  const elsewhere = bucketOf(store, { bucket: 'no-such-bucket' });
   for (const call of [
     () => elsewhere.stat('x.png'),
     () => elsewhere.read('x.png'),
@@ -131,7 +120,7 @@ test('a missing bucket is an outage, and nothing in it is taken for gone', async
 });
 
 test('whether the bucket is there is not asked for each file that is not', async () => {
-  const fresh = open();
+  const fresh = bucketOf(store);
   const before = store.received.length;
   for (let file = 0; file < 10; file++) expect(await fresh.stat(`${uniqueName('x')}.png`)).toBeUndefined();
   expect(store.received.slice(before).filter(({ key }) => key === '')).toHaveLength(1);
@@ -159,7 +148,7 @@ async function stalledReads(of: S3Storage, path: string, number: number): Promis
 }
 
 test('slow readers of icons do not keep others from the store', async () => {
-  const shared = open({ timeoutMilliseconds: 1_000 });
+  const shared = bucketOf(store, { timeoutMilliseconds: 1_000 });
   const path = `${uniqueName('icon')}.png`;
   const bytes = randomBytes(1_000_000);
   await shared.put(path, bytes, 'image/png');
@@ -175,7 +164,7 @@ test('slow readers of icons do not keep others from the store', async () => {
 });
 
 test('slow readers of large files have half of the connections at most', async () => {
-  const shared = open({ timeoutMilliseconds: 1_000 });
+  const shared = bucketOf(store, { timeoutMilliseconds: 1_000 });
   const path = `${uniqueName('archive')}.zip`;
   await shared.put(path, Buffer.alloc(9_000_000), 'application/zip');
   const slow = await stalledReads(shared, path, 25);

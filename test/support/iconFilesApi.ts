@@ -4,16 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { readEnvironment } from '../../config/env.ts';
-import { startObjectStore } from '../../sandbox/objectStore.ts';
 import { batchZipRoute } from '../../src/api/routes/icons/batchZip.ts';
 import { cacheClearRoute } from '../../src/api/routes/icons/cacheClear.ts';
 import { cachedRoute } from '../../src/api/routes/icons/cached.ts';
 import { imageRoutes } from '../../src/api/routes/icons/images.ts';
 import { renditionRoutes } from '../../src/api/routes/icons/renditions.ts';
-import { prepareIcons } from '../../src/models/iconBatches.ts';
+import { prepareIcons } from '../../src/models/iconDocuments.ts';
 import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
-import { S3Storage } from '../../src/platforms/storage/s3.ts';
 import { type ApiServer, startApiServer } from '../api/apiServer.ts';
 import { createTestSystem, type TestSystem, uniqueName } from './testSystem.ts';
 
@@ -62,21 +60,6 @@ export async function createIconFilesApi(label: string): Promise<IconFilesApi> {
       await rm(root, { recursive: true, force: true });
     },
   };
-}
-
-/** A bucket on a store that can be made to behave badly, until the running test is over. */
-export async function openSandboxBucket() {
-  const store = await startObjectStore();
-  onTestFinished(() => store.close());
-  const bucket = new S3Storage({
-    bucket: store.bucket,
-    region: 'us-east-1',
-    endpoint: store.url,
-    pathStyle: true,
-    credentials: store.keys,
-    timeoutMilliseconds: 3_000,
-  });
-  return { store, bucket };
 }
 
 /** Stores bytes as an icon that nobody knows of. */

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { waitFor } from './waitFor.ts';
 
 export interface IconsAnswer {
   readonly status: number;
@@ -61,6 +62,14 @@ export class IconsApi {
 
   status(batchId: string): Promise<IconsAnswer> {
     return this.get(`/api/icons/batch/${batchId}/status`);
+  }
+
+  /** Its status, once the batch is over. */
+  ended(batchId: string): Promise<IconsAnswer['body']> {
+    return waitFor('the batch is over', async () => {
+      const { body } = await this.status(batchId);
+      return body.status === 'pending' || body.status === 'running' ? undefined : body;
+    });
   }
 
   result(batchId: string): Promise<IconsAnswer> {

@@ -1,11 +1,12 @@
 /**
  * A process that asks a rate lane for as much as it gets, on the time that its parent gives it:
- * `node rateLaneWorker.ts <redis url> <prefix> <limits> <bounds>`, the last two as JSON.
+ * `node rateLaneWorker.ts <redis url> <prefix> <limits> <bounds> <seed>`, limits and bounds as JSON.
  */
 import { Redis } from 'ioredis';
 import { RateLane } from '../../src/platforms/images/rateLane.ts';
+import { seededRandom } from './seededRandom.ts';
 
-const [url = '', prefix = '', limits = '{}', bounds = '[]'] = process.argv.slice(2);
+const [url = '', prefix = '', limits = '{}', bounds = '[]', seed = ''] = process.argv.slice(2);
 
 /** Requests of this process that run, or wait, at a time. */
 const SLOTS = 4;
@@ -23,7 +24,7 @@ export interface Granted {
 }
 
 let now = 0;
-let seed = process.pid;
+const random = seededRandom(Number(seed));
 const redis = new Redis(url, { lazyConnect: true });
 const lane = new RateLane(redis, prefix, 'model', JSON.parse(limits), () => now);
 const [least = 0, most = 0]: readonly number[] = JSON.parse(bounds);
@@ -57,12 +58,4 @@ async function advance(slot: Slot): Promise<Granted[]> {
 
 function between(from: number, to: number): number {
   return Math.round(from + (to - from) * random());
-}
-
-/** Numbers that look random and are the same for the same process id (mulberry32). */
-function random(): number {
-  seed = (seed + 0x6d2b79f5) | 0;
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
 }

@@ -24,6 +24,7 @@ import { createSweepIcons } from '../../src/workers/icons/sweepIcons.ts';
 import { ThrottlePauses } from '../../src/workers/icons/throttlePauses.ts';
 import { startWorker } from '../../src/workers/startWorker.ts';
 import { createIconsSystem } from '../support/iconsSystem.ts';
+import { settledBatch } from '../support/settledBatch.ts';
 import type { TestSystem } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -185,15 +186,7 @@ export async function openIcons(more: Readonly<Record<string, string>> = {}): Pr
         const now = await image(imageId);
         return now.finished_at === null ? undefined : now;
       }),
-    settled: (batchId, timeoutMilliseconds) =>
-      waitFor(
-        'the round is closed',
-        async () => {
-          const now = await batch(batchId);
-          return now.settled ? now : undefined;
-        },
-        timeoutMilliseconds,
-      ),
+    settled: (batchId, timeoutMilliseconds) => settledBatch(connection, batchId, timeoutMilliseconds),
     paid: (category) => openai.paidFor(promptOf(requestOf(category))),
     async remove() {
       await Promise.all([...stops].map((stop) => stop()));

@@ -1,5 +1,7 @@
 import type { BusinessCalendar } from '../time/businessCalendar.ts';
+import type { InstantRange } from '../time/instantRange.ts';
 import { parseDay } from '../time/parseWallClock.ts';
+import type { RefusedField } from './report.ts';
 
 export const NAMED_PERIODS = [
   'today',
@@ -12,7 +14,7 @@ export const NAMED_PERIODS = [
 ] as const;
 export type NamedPeriod = (typeof NAMED_PERIODS)[number];
 
-/** The days that a question asks for. `first` and `end` are instants, `end` is the first one behind the last day. */
+/** The days that a question asks for. */
 export interface StatsPeriod {
   readonly filter: {
     readonly period: NamedPeriod | 'custom';
@@ -21,11 +23,7 @@ export interface StatsPeriod {
     readonly description: string;
   };
   /** Nothing for all time. */
-  readonly range?: { readonly first: number; readonly end: number };
-}
-
-export interface RefusedPeriod {
-  readonly refused: string;
+  readonly range?: InstantRange;
 }
 
 /**
@@ -38,7 +36,7 @@ export function choosePeriod(
   query: { date_from?: string | undefined; date_to?: string | undefined; period?: string | undefined },
   now: number,
   calendar: BusinessCalendar,
-): StatsPeriod | RefusedPeriod {
+): StatsPeriod | RefusedField {
   if (query.date_from && query.date_to) return customPeriod(query.date_from, query.date_to, calendar);
   const period = query.period || 'all_time';
   return isNamedPeriod(period) ? namedPeriod(period, now, calendar) : { refused: 'Invalid period' };
@@ -48,7 +46,7 @@ function isNamedPeriod(text: string): text is NamedPeriod {
   return NAMED_PERIODS.some((period) => period === text);
 }
 
-function customPeriod(from: string, to: string, calendar: BusinessCalendar): StatsPeriod | RefusedPeriod {
+function customPeriod(from: string, to: string, calendar: BusinessCalendar): StatsPeriod | RefusedField {
   const first = parseDay(from, calendar);
   const last = parseDay(to, calendar);
   if (first === undefined || last === undefined) return { refused: 'Invalid date format: use YYYY-MM-DD' };
@@ -65,40 +63,44 @@ function customPeriod(from: string, to: string, calendar: BusinessCalendar): Sta
 }
 
 function namedPeriod(period: NamedPeriod, now: number, calendar: BusinessCalendar): StatsPeriod {
+  if (period === 'all_time') {
+    return { filter: { period, date_from: null, date_to: null, description: 'All Time' } };
+  }
+  const range = rangeOf(period, now, calendar);
+  const from = calendar.dayText(range.first);
+  const to = calendar.dayText(calendar.addDays(range.end, -1));
+  const description = {
+    today: `Today (${from})`,
+    yesterday: `Yesterday (${from})`,
+    this_week: `This Week (${from} to ${to})`,
+    last_week: `Last Week (${from} to ${to})`,
+    this_month: `This Month (${calendar.monthText(range.first)})`,
+    last_month: `Last Month (${calendar.monthText(range.first)})`,
+  }[period];
+  return { filter: { period, date_from: from, date_to: to, description }, range };
+}
+
+function rangeOf(
+  period: Exclude<NamedPeriod, 'all_time'>,
+  now: number,
+  calendar: BusinessCalendar,
+): InstantRange {
+  const today = calendar.startOf('day', now);
   // Weeks run from Sunday to Saturday: week mode 0 of the MySQL that the contract's first server used.
-  const sunday = calendar.addDays(now, -calendar.weekday(now));
-  const days = (label: string, first: number, end: number): StatsPeriod => {
-    const from = calendar.dayText(first);
-    const to = calendar.dayText(calendar.addDays(end, -1));
-    return describe(`${label} (${from} to ${to})`, first, end);
-  };
-  const describe = (description: string, first: number, end: number): StatsPeriod => ({
-    filter: {
-      period,
-      date_from: calendar.dayText(first),
-      date_to: calendar.dayText(calendar.addDays(end, -1)),
-      description,
-    },
-    range: { first, end },
-  });
-  const day = (label: string, first: number) =>
-    describe(`${label} (${calendar.dayText(first)})`, first, calendar.addDays(first, 1));
-  const month = (label: string, first: number) =>
-    describe(`${label} (${calendar.monthText(first)})`, first, calendar.addMonths(first, 1));
+  const sunday = calendar.addDays(today, -calendar.weekday(today));
+  const month = calendar.startOf('month', now);
   switch (period) {
     case 'today':
-      return day('Today', calendar.addDays(now, 0));
+      return { first: today, end: calendar.addDays(today, 1) };
     case 'yesterday':
-      return day('Yesterday', calendar.addDays(now, -1));
+      return { first: calendar.addDays(today, -1), end: today };
     case 'this_week':
-      return days('This Week', sunday, calendar.addDays(sunday, 7));
+      return { first: sunday, end: calendar.addDays(sunday, 7) };
     case 'last_week':
-      return days('Last Week', calendar.addDays(sunday, -7), sunday);
+      return { first: calendar.addDays(sunday, -7), end: sunday };
     case 'this_month':
-      return month('This Month', calendar.addMonths(now, 0));
+      return { first: month, end: calendar.addMonths(month, 1) };
     case 'last_month':
-      return month('Last Month', calendar.addMonths(now, -1));
-    case 'all_time':
-      return { filter: { period, date_from: null, date_to: null, description: 'All Time' } };
+      return { first: calendar.addMonths(month, -1), end: month };
   }
 }

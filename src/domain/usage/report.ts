@@ -31,9 +31,9 @@ export interface UsageEvent extends UsageReport {
 }
 
 /** The fields of a body, as any of the three encodings gives them. Nothing is known about their values. */
-export type ReportFields = Readonly<Record<string, unknown>>;
+export type SentFields = Readonly<Record<string, unknown>>;
 
-/** A field that cannot be taken, in the words of the contract. */
+/** A field or parameter that cannot be taken, in the words of the contract. */
 export interface RefusedField {
   readonly refused: string;
 }
@@ -43,7 +43,7 @@ const LARGEST_COUNT = 2_147_483_647;
 const LONGEST_EVENT_ID = 200;
 
 /** The trimmed user name; missing and blank are the same. */
-export function readUserName(fields: ReportFields): string | RefusedField {
+export function readUserName(fields: SentFields): string | RefusedField {
   const text = fieldText(fields.userName);
   if (text === undefined) return { refused: 'userName is required' };
   if (text === null) return { refused: 'Invalid value for userName' };
@@ -56,7 +56,7 @@ export function readUserName(fields: ReportFields): string | RefusedField {
  * @param receivedAt - milliseconds; the report's moment when it names none
  */
 export function readReport(
-  fields: ReportFields,
+  fields: SentFields,
   receivedAt: number,
   calendar: BusinessCalendar,
 ): UsageReport | RefusedField {
@@ -70,26 +70,24 @@ export function readReport(
   if (videoCost === undefined) return invalidValue('video_cost');
   const totalCost = readCost(fields.total_cost, imageCost + videoCost);
   if (totalCost === undefined || !Number.isSafeInteger(totalCost)) return invalidValue('total_cost');
-  const timestamp = fieldText(fields.timestamp);
-  const at =
-    timestamp === undefined ? wholeSecond(receivedAt) : timestamp && parseTimestamp(timestamp, calendar);
-  if (typeof at !== 'number') return { refused: 'Invalid timestamp' };
+  const moment = readTimestamp(fields.timestamp, calendar);
+  if (moment === 'invalid') return { refused: 'Invalid timestamp' };
   const eventId = readEventId(fields);
-  if (typeof eventId === 'object') return eventId;
+  if (isRefused(eventId)) return eventId;
   return {
     image_count: imageCount,
     image_cost: imageCost,
     video_count: videoCount,
     video_cost: videoCost,
     total_cost: totalCost,
-    at,
-    timestamp_sent: timestamp !== undefined,
+    at: moment ?? wholeSecond(receivedAt),
+    timestamp_sent: moment !== undefined,
     event_id: eventId,
   };
 }
 
 /** The sender's own id of the event, trimmed; nothing when it sent none. */
-export function readEventId(fields: ReportFields): string | undefined | RefusedField {
+export function readEventId(fields: SentFields): string | undefined | RefusedField {
   const text = fieldText(fields.event_id);
   if (text === undefined) return undefined;
   return text !== null && isEventId(text) ? text : invalidValue('event_id');
@@ -118,7 +116,7 @@ export function saysTheSame(first: UsageReport, repeat: UsageReport): boolean {
 }
 
 /** True for a refusal, of whatever was being read. */
-export function isRefused(outcome: object | string): outcome is RefusedField {
+export function isRefused(outcome: object | string | undefined): outcome is RefusedField {
   return typeof outcome === 'object' && 'refused' in outcome;
 }
 
@@ -138,6 +136,13 @@ function readCost(value: unknown, absent: number): number | undefined {
   const text = fieldText(value);
   if (text === undefined) return absent;
   return text === null ? undefined : parseMicros(text);
+}
+
+/** The moment in milliseconds; nothing when the field is absent. */
+function readTimestamp(value: unknown, calendar: BusinessCalendar): number | undefined | 'invalid' {
+  const text = fieldText(value);
+  if (text === undefined) return undefined;
+  return (text === null ? undefined : parseTimestamp(text, calendar)) ?? 'invalid';
 }
 
 /**

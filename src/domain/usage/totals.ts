@@ -20,6 +20,14 @@ export interface UsageBucket extends UsageTotals {
   readonly last_received_at: number;
 }
 
+export const USAGE_AMOUNTS = [
+  'image_count',
+  'image_cost',
+  'video_count',
+  'video_cost',
+  'total_cost',
+] as const satisfies readonly (keyof UsageAmounts)[];
+
 export const NO_USAGE: UsageTotals = {
   image_count: 0n,
   image_cost: 0n,
@@ -67,7 +75,7 @@ export function sumIntoBuckets(
   }));
 }
 
-/** The same sums in coarser buckets; hours fit into days, days into months. */
+/** The same sums in coarser buckets, or in those of the same unit as one each; hours fit into days, days into months. */
 export function coarsen(
   buckets: readonly UsageBucket[],
   unit: CalendarUnit,
@@ -92,9 +100,7 @@ export function mergeBuckets(left: UsageBucket, right: UsageBucket): UsageBucket
   };
 }
 
-/**
- * Plain numbers while summing, for speed. A sum that would leave the safe integers is carried on as a bigint.
- */
+/** Plain numbers while summing, for speed. A sum that would leave the safe integers is carried on as a bigint. */
 interface MutableBucket {
   user_id: number;
   unit: CalendarUnit;
@@ -106,14 +112,6 @@ interface MutableBucket {
   total_cost: number | bigint;
   last_received_at: number;
 }
-
-const AMOUNTS = [
-  'image_count',
-  'image_cost',
-  'video_count',
-  'video_cost',
-  'total_cost',
-] as const satisfies readonly (keyof UsageAmounts)[];
 
 function firstOf(event: UsageEvent, unit: CalendarUnit, start: number): MutableBucket {
   return {
@@ -130,7 +128,7 @@ function firstOf(event: UsageEvent, unit: CalendarUnit, start: number): MutableB
 }
 
 function addInto(sum: MutableBucket, event: UsageEvent): void {
-  for (const amount of AMOUNTS) sum[amount] = exactSum(sum[amount], event[amount]);
+  for (const amount of USAGE_AMOUNTS) sum[amount] = exactSum(sum[amount], event[amount]);
   if (event.received_at > sum.last_received_at) sum.last_received_at = event.received_at;
 }
 

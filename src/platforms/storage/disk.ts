@@ -4,14 +4,8 @@ import { type FileHandle, lstat, mkdir, open, opendir, rename, rm, stat, unlink 
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { assertObjectPath } from './objectPath.ts';
-import {
-  BadObjectPathError,
-  type ByteRange,
-  type ObjectStorage,
-  type Put,
-  type StoredObject,
-} from './objectStorage.ts';
-import { StorageFullError, StorageUnavailableError } from './storageErrors.ts';
+import type { ByteRange, ObjectStorage, Put, StoredObject } from './objectStorage.ts';
+import { BadObjectPathError, StorageFullError, StorageUnavailableError } from './storageErrors.ts';
 
 /**
  * Where files are while they are written. Its name is none of an object, and all leftovers of crashed writes are in one

@@ -1,4 +1,4 @@
-import { BadObjectPathError } from './objectStorage.ts';
+import { BadObjectPathError } from './storageErrors.ts';
 
 /** A name: no dot in front, so neither `.`, `..` nor a hidden file, and none behind, which Windows would drop. */
 const NAME = /^[A-Za-z0-9_-](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?$/;

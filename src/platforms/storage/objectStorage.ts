@@ -43,8 +43,3 @@ export interface ByteRange {
   readonly from: number;
   readonly to: number;
 }
-
-/** Thrown by every driver for a path that could leave the root, or that no file of ours has. */
-export class BadObjectPathError extends Error {
-  override name = 'BadObjectPathError';
-}

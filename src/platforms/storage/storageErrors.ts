@@ -24,3 +24,8 @@ export class StorageFullError extends ServiceUnavailableError {
     );
   }
 }
+
+/** Thrown by every driver for a path that could leave the root, or that no file of ours has. */
+export class BadObjectPathError extends Error {
+  override name = 'BadObjectPathError';
+}

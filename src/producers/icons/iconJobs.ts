@@ -14,6 +14,7 @@ const imageOptions = { ...jobOptions(iconsQueue, IMAGE_JOB), ignoreDependencyOnF
 const roundOptions = jobOptions(iconBatchesQueue, ROUND_JOB);
 
 type Round = Pick<IconBatch, 'batch_id' | 'round'>;
+type Image = Pick<IconImage, 'image_id' | 'batch_id' | 'asked_at'>;
 
 /**
  * The jobs of icons. A round of a batch is a flow: its parent waits for the images. Only as many images as may run at a time
@@ -36,7 +37,7 @@ export class IconJobs {
    *
    * @throws ServiceUnavailableError when Redis is away; the sweep queues the round then
    */
-  async startRound(round: Round, images: readonly IconImage[], requestIds: readonly string[]): Promise<void> {
+  async startRound(round: Round, images: readonly Image[], requestIds: readonly string[]): Promise<void> {
     const payload: Payload<typeof iconBatchesQueue, typeof ROUND_JOB> = {
       batch_id: round.batch_id,
       round: round.round,
@@ -62,7 +63,7 @@ export class IconJobs {
    *
    * @throws ServiceUnavailableError when Redis is away
    */
-  async joinRound(image: IconImage, roundJob: string, requestIds: readonly string[]): Promise<void> {
+  async joinRound(image: Image, roundJob: string, requestIds: readonly string[]): Promise<void> {
     const queue = this.#queues.of(iconsQueue);
     const parent = { id: roundJob, queue: this.#queues.of(iconBatchesQueue).qualifiedName };
     await withRedis(async () => {
@@ -84,7 +85,7 @@ export class IconJobs {
    *
    * @throws ServiceUnavailableError when Redis is away
    */
-  async start(images: readonly IconImage[], requestIds: readonly string[]): Promise<void> {
+  async start(images: readonly Image[], requestIds: readonly string[]): Promise<void> {
     await withRedis(() =>
       this.#queues.of(iconsQueue).addBulk(
         images.map((image) => ({
@@ -129,16 +130,16 @@ export function roundJobId({ batch_id, round }: Round): string {
 }
 
 /** An image that is asked for again needs another job: the one of the round before may still be there, as a dead letter. */
-export function imageJobId(image: IconImage): string {
+export function imageJobId(image: Image): string {
   return image.batch_id === null ? image.image_id : `${image.image_id}-${image.asked_at}`;
 }
 
-function alone(image: IconImage): JobsOptions {
+function alone(image: Image): JobsOptions {
   return { ...jobOptions(iconsQueue, IMAGE_JOB), jobId: imageJobId(image) };
 }
 
 function imageData(
-  image: IconImage,
+  image: Image,
   roundJob: string | undefined,
   requestIds: readonly string[],
 ): JobEnvelope<Payload<typeof iconsQueue, typeof IMAGE_JOB>> {

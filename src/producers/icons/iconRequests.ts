@@ -3,10 +3,10 @@ import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../../config/env.ts';
 import type { CreditsProvider } from '../../domain/credits/provider.ts';
-import { canRetry } from '../../domain/icons/batch.ts';
+import { canRetry, type IconBatch } from '../../domain/icons/batch.ts';
 import { type BatchRequest, imagesOf } from '../../domain/icons/batchRequest.ts';
 import { contentKey } from '../../domain/icons/contentKey.ts';
-import type { IconRequest, ImageSettings } from '../../domain/icons/icon.ts';
+import type { IconImage, IconRequest, ImageSettings } from '../../domain/icons/icon.ts';
 import { promptOf } from '../../domain/icons/prompts/promptOf.ts';
 import { mayReach, type Reach } from '../../domain/icons/reach.ts';
 import { BusinessCalendar } from '../../domain/time/businessCalendar.ts';
@@ -15,18 +15,13 @@ import {
   confirmBatch,
   createBatch,
   findBatch,
-  type MonthlyBudget,
-  type NewRound,
+  type NewBatch,
   type Retry,
   retryFailed,
 } from '../../models/iconBatches.ts';
-import {
-  concludeImage,
-  confirmImage,
-  createImage,
-  findBatchImages,
-  type NewImage,
-} from '../../models/iconImages.ts';
+import type { NewRound } from '../../models/iconBatchImages.ts';
+import type { MonthlyBudget } from '../../models/iconBudgets.ts';
+import { concludeImage, confirmImage, createImage, type NewImage } from '../../models/iconImages.ts';
 import { publishIconSignal } from '../../runtime/iconFeed.ts';
 import { isOutage, ServiceUnavailableError } from '../../runtime/outage.ts';
 import type { OpenQueues } from '../queues.ts';
@@ -63,6 +58,8 @@ export type RetryStart =
   /** Unknown, or somebody else's. */
   | { readonly kind: 'not-found' }
   | Refusal;
+
+type Created = 'created' | 'over-budget';
 
 /** Starts icons, retries and cancels them: what is asked for is kept in MongoDB, then queued. */
 export class IconRequests {
@@ -105,32 +102,16 @@ export class IconRequests {
     const reserved = await this.#credits.reserve(caller.credits_user_id, requested.length);
     if (reserved.kind !== 'reserved') return reserved;
     const { reservation_id } = reserved;
-    const batch_id = randomUUID();
+    const batch = this.#newBatch(request, reservation_id, caller);
+    const { batch_id } = batch;
     const images = requested.map((icon, index) =>
       this.#newImage(icon, { image_id: `${batch_id}-${index}`, batch_id, index, reservation_id }, caller),
     );
-    const { categories, variations, style, color_scheme, metadata } = request;
-    const batch = {
-      batch_id,
-      owner: caller.owner,
-      categories,
-      variations,
-      style,
-      color_scheme,
-      metadata,
-      concurrency: this.#concurrency,
-      credits_user_id: caller.credits_user_id ?? null,
-      reservation_id,
-    };
     const created = await this.#orGiveUp(reservation_id, () =>
       createBatch(this.#connection, batch, images, this.#budget()),
     );
     if (created === 'over-budget') return { kind: 'over-budget' };
-    await this.#orCancel(batch_id, async () => {
-      if (!(await confirmBatch(this.#connection, batch_id))) throw tooLate();
-      const first = (await findBatchImages(this.#connection, batch_id)).slice(0, this.#concurrency);
-      await this.#jobs.startRound({ batch_id, round: 1 }, first, caller.request_ids);
-    });
+    await this.#queueBatch(batch, images, caller);
     return { kind: 'started', batch_id };
   }
 
@@ -148,7 +129,7 @@ export class IconRequests {
       createImage(this.#connection, image, this.#budget()),
     );
     if (created === 'over-budget') return { kind: 'over-budget' };
-    await this.#startOrCancel(image, caller);
+    await this.#queueIcon(image, caller);
     return { kind: 'started', image_id };
   }
 
@@ -165,20 +146,15 @@ export class IconRequests {
     if (reserved.kind !== 'reserved') return reserved;
     const { reservation_id } = reserved;
     const retry = await this.#keepRetry(batchId, { reservation_id, credits: this.#credits.price });
-    if (typeof retry === 'object') {
-      const first = retry.images.slice(0, retry.batch.concurrency);
-      try {
-        await this.#jobs.startRound(retry.batch, first, caller.request_ids);
-      } catch (error) {
-        // The batch runs by its state, and the sweep starts rounds that have no job.
-        if (!isOutage(error)) throw error;
-      }
+    if (retry.kind === 'retried') {
+      await this.#queueRetry(retry.batch, retry.images, caller);
       return { kind: 'started', images: retry.images.length };
     }
     await this.#credits.giveUp(reservation_id);
-    if (retry === 'over-budget') return { kind: 'over-budget' };
-    if (retry === 'unsettled') throw new ServiceUnavailableError('The batch is being closed; try again', 1);
-    return { kind: 'nothing-failed' };
+    if (retry.kind === 'unsettled') {
+      throw new ServiceUnavailableError('The batch is being closed; try again', 1);
+    }
+    return retry;
   }
 
   /** @returns false when it is unknown, somebody else's, or has ended */
@@ -214,6 +190,22 @@ export class IconRequests {
     return batch && mayReach(caller, batch) ? batch : undefined;
   }
 
+  #newBatch(request: BatchRequest, reservation_id: string | null, caller: IconCaller): NewBatch {
+    const { categories, variations, style, color_scheme, metadata } = request;
+    return {
+      batch_id: randomUUID(),
+      owner: caller.owner,
+      categories,
+      variations,
+      style,
+      color_scheme,
+      metadata,
+      concurrency: this.#concurrency,
+      credits_user_id: caller.credits_user_id ?? null,
+      reservation_id,
+    };
+  }
+
   #newImage(
     request: IconRequest,
     place: Pick<NewImage, 'image_id' | 'batch_id' | 'index' | 'reservation_id'>,
@@ -237,22 +229,21 @@ export class IconRequests {
   }
 
   /** What was set aside for something that was not kept is given back. */
-  async #orGiveUp<T>(reservationId: string | null, keep: () => Promise<T>): Promise<T> {
-    let kept: T | 'over-budget' = 'over-budget';
+  async #orGiveUp(reservationId: string | null, create: () => Promise<Created>): Promise<Created> {
+    let created: Created = 'over-budget';
     try {
-      kept = await keep();
-      return kept;
+      created = await create();
+      return created;
     } finally {
-      if (kept === 'over-budget') await this.#credits.giveUp(reservationId);
+      if (created === 'over-budget') await this.#credits.giveUp(reservationId);
     }
   }
 
   /** What could not be queued must not be made, and charged, after its sender was told to come back. */
-  async #startOrCancel(image: NewImage, caller: IconCaller): Promise<void> {
+  async #queueIcon(image: NewImage, caller: IconCaller): Promise<void> {
     try {
-      const confirmed = await confirmImage(this.#connection, image.image_id);
-      if (!confirmed) throw tooLate();
-      await this.#jobs.start([confirmed], caller.request_ids);
+      if (!(await confirmImage(this.#connection, image.image_id))) throw tooLate();
+      await this.#jobs.start([image], caller.request_ids);
     } catch (error) {
       const cancelled = { status: 'cancelled', error: 'It could not be queued' } as const;
       const concluded = await concludeImage(this.#connection, image.image_id, cancelled);
@@ -261,13 +252,27 @@ export class IconRequests {
     }
   }
 
-  /** The same of a batch. */
-  async #orCancel(batchId: string, queue: () => Promise<void>): Promise<void> {
+  /** The same of a batch; its credits are given back when its round is closed. */
+  async #queueBatch(
+    { batch_id, concurrency }: NewBatch,
+    images: readonly NewImage[],
+    caller: IconCaller,
+  ): Promise<void> {
     try {
-      await queue();
+      if (!(await confirmBatch(this.#connection, batch_id))) throw tooLate();
+      await this.#jobs.startRound({ batch_id, round: 1 }, images.slice(0, concurrency), caller.request_ids);
     } catch (error) {
-      await this.#cancel(batchId);
+      await this.#cancel(batch_id);
       throw error;
+    }
+  }
+
+  async #queueRetry(batch: IconBatch, images: readonly IconImage[], caller: IconCaller): Promise<void> {
+    try {
+      await this.#jobs.startRound(batch, images.slice(0, batch.concurrency), caller.request_ids);
+    } catch (error) {
+      // The batch runs by its state, and the sweep starts rounds that have no job.
+      if (!isOutage(error)) throw error;
     }
   }
 }

@@ -45,7 +45,8 @@ export interface RecordingRequest {
   readonly queueBefore: number;
 }
 
-interface Accepted {
+/** What waits to be written to Redis together with others. */
+interface ToWrite {
   readonly event: UsageEvent;
   readonly request: RecordingRequest;
 }
@@ -62,7 +63,7 @@ const BACKLOG_REFRESH_MILLISECONDS = 250;
 export class UsageRecorder {
   readonly #dependencies: UsageRecorderDependencies;
   readonly #recordIds: RecordIds;
-  readonly #writes: Coalescer<Accepted, 'queued' | 'late'>;
+  readonly #writes: Coalescer<ToWrite, 'queued' | 'late'>;
   readonly #claims: Coalescer<UsageEvent, Claimed>;
   #backlog = 0;
   #backlogReadAt = 0;
@@ -70,7 +71,7 @@ export class UsageRecorder {
   constructor(dependencies: UsageRecorderDependencies) {
     this.#dependencies = dependencies;
     this.#recordIds = new RecordIds(dependencies.connection);
-    this.#writes = new Coalescer((accepted) => this.#writeShared(accepted), WRITE_LIMITS);
+    this.#writes = new Coalescer((shared) => this.#writeShared(shared), WRITE_LIMITS);
     this.#claims = new Coalescer((events) => this.#claim(events), WRITE_LIMITS);
   }
 
@@ -81,8 +82,8 @@ export class UsageRecorder {
    * @throws CoalescerFullError when this process cannot keep up
    */
   async record(submission: Submission, request: RecordingRequest): Promise<Recorded> {
-    const checked = this.#refuseWhenUnable();
-    if (checked) await checked;
+    const looking = this.#refuseWhenUnable();
+    if (looking) await looking;
     const event = toEvent(submission, await this.#recordIds.takeOne());
     const recorded = eventKey(event) === undefined ? accepted(event) : await this.#claims.add(event);
     if (recorded.toQueue) {
@@ -101,20 +102,11 @@ export class UsageRecorder {
   async recordAll(submissions: readonly Submission[], request: RecordingRequest): Promise<Recorded[]> {
     if (submissions.length === 0) return [];
     await this.#refuseWhenUnable();
-    const events = await this.#withIds(submissions);
-    const keyed = events.filter((event) => eventKey(event) !== undefined);
-    const claimed = keyed.length > 0 ? await this.#claim(keyed) : [];
-    const outcomes = new Map(keyed.map((event, index) => [event, claimed[index]]));
-    const recorded = events.map((event) => outcomes.get(event) ?? accepted(event));
-    const toQueue = new Map(
-      recorded.flatMap((outcome) =>
-        outcome.toQueue ? [[outcome.event.record_id, outcome.event] as const] : [],
-      ),
-    );
-    if (toQueue.size > 0) {
+    const recorded = await this.#claimAll(await this.#withIds(submissions));
+    const toQueue = eachOnce(recorded.filter((one) => one.toQueue).map((one) => one.event));
+    if (toQueue.length > 0) {
       if (isLate(request)) throw tooLate();
-      const byRecordId = [...toQueue.values()].sort((left, right) => left.record_id - right.record_id);
-      await this.#enqueue(byRecordId, [request.requestId]);
+      await this.#enqueue(toQueue, [request.requestId]);
     }
     return recorded;
   }
@@ -125,14 +117,21 @@ export class UsageRecorder {
    */
   async #withIds(submissions: readonly Submission[]): Promise<UsageEvent[]> {
     const ids = await this.#recordIds.take(submissions.length);
-    const positions = new Array<number>(submissions.length);
-    submissions
-      .map((submission, index) => ({ user: submission.user_id, index }))
-      .sort((left, right) => left.user - right.user)
-      .forEach(({ index }, position) => {
-        positions[index] = position;
-      });
-    return submissions.map((submission, index) => toEvent(submission, ids[positions[index] ?? 0] ?? 0));
+    const events = new Array<UsageEvent>(submissions.length);
+    const byUser = [...submissions.entries()].sort(([, left], [, right]) => left.user_id - right.user_id);
+    byUser.forEach(([index, submission], place) => {
+      events[index] = toEvent(submission, ids[place] ?? 0);
+    });
+    return events;
+  }
+
+  /** An outcome for each event, in order. Those without a key are new. */
+  async #claimAll(events: readonly UsageEvent[]): Promise<Claimed[]> {
+    const keyed = events.filter((event) => eventKey(event) !== undefined);
+    if (keyed.length === 0) return events.map(accepted);
+    const claimed = await this.#claim(keyed);
+    const outcomes = new Map(keyed.map((event, index) => [event, claimed[index]]));
+    return events.map((event) => outcomes.get(event) ?? accepted(event));
   }
 
   /**
@@ -144,26 +143,28 @@ export class UsageRecorder {
   async #claim(events: readonly UsageEvent[]): Promise<Claimed[]> {
     const { connection, pending } = this.#dependencies;
     const holders = await pending.claim(events);
-    const stored = await findRecordsByEventKey(
-      connection,
-      events.map((event) => eventKey(event) ?? ''),
+    const keys = events.flatMap((event) => eventKey(event) ?? []);
+    const storedByKey = await findRecordsByEventKey(connection, keys);
+    const claims = events.map((event, index) => ({
+      event,
+      holder: holders[index] ?? event,
+      stored: storedByKey.get(eventKey(event) ?? ''),
+    }));
+    const ownOfStored = claims.filter(
+      ({ event, holder, stored }) => stored && holder.record_id === event.record_id,
     );
-    const isOwnHolder = (event: UsageEvent, index: number) => holders[index]?.record_id === event.record_id;
-    await pending.release(
-      events.filter((event, index) => isOwnHolder(event, index) && stored.has(eventKey(event) ?? '')),
-    );
-    return events.map((event, index): Claimed => {
-      const storedFirst = stored.get(eventKey(event) ?? '');
-      const first = storedFirst ?? holders[index] ?? event;
+    await pending.release(ownOfStored.map(({ event }) => event));
+    return claims.map(({ event, holder, stored }): Claimed => {
+      const first = stored ?? holder;
       if (first.record_id === event.record_id) return accepted(event);
       if (!saysTheSame(first, event)) return { kind: 'conflict', event: first, toQueue: false };
-      return { kind: 'duplicate', event: first, toQueue: storedFirst === undefined };
+      return { kind: 'duplicate', event: first, toQueue: stored === undefined };
     });
   }
 
   /** Leaves out whoever waited so long that the sender is being told to come back. */
-  async #writeShared(accepted: readonly Accepted[]): Promise<('queued' | 'late')[]> {
-    const inTime = accepted.filter(({ request }) => !isLate(request));
+  async #writeShared(shared: readonly ToWrite[]): Promise<('queued' | 'late')[]> {
+    const inTime = shared.filter(({ request }) => !isLate(request));
     if (inTime.length > 0) {
       const requestIds = new Set(inTime.map(({ request }) => request.requestId));
       await this.#enqueue(
@@ -172,7 +173,7 @@ export class UsageRecorder {
       );
     }
     const queued = new Set(inTime);
-    return accepted.map((item) => (queued.has(item) ? 'queued' : 'late'));
+    return shared.map((item) => (queued.has(item) ? 'queued' : 'late'));
   }
 
   async #enqueue(events: readonly UsageEvent[], requestIds: readonly string[]): Promise<void> {
@@ -181,7 +182,10 @@ export class UsageRecorder {
     this.#backlogReadAt = Date.now();
   }
 
-  /** Every write tells how much waits; once that is too much there are no writes, and it is asked for now and then. */
+  /**
+   * Every write tells how much waits; once that is too much there are no writes, and it is asked for now and then. Only then
+   * is there something to wait for.
+   */
   #refuseWhenUnable(): void | Promise<void> {
     const { backlogLimit, pending } = this.#dependencies;
     pending.requireConnection();
@@ -223,6 +227,12 @@ function toEvent(submission: Submission, recordId: number): UsageEvent {
 
 function accepted(event: UsageEvent): Claimed {
   return { kind: 'accepted', event, toQueue: true };
+}
+
+/** In the order of their ids. Repeats within a batch all name the first one's event. */
+function eachOnce(events: readonly UsageEvent[]): UsageEvent[] {
+  const byRecordId = new Map(events.map((event) => [event.record_id, event]));
+  return [...byRecordId.values()].sort((left, right) => left.record_id - right.record_id);
 }
 
 function isLate(request: RecordingRequest): boolean {

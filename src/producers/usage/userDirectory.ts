@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Connection } from 'mongoose';
-import { LONGEST_USER_NAME } from '../../domain/users/user.ts';
-import { chooseUser, findUsersByName, type User } from '../../models/users.ts';
+import { LONGEST_USER_NAME, type User } from '../../domain/users/user.ts';
+import { chooseUser } from '../../domain/users/userName.ts';
+import { findUsersByName } from '../../models/users.ts';
 import { Coalescer } from '../../runtime/coalescer.ts';
 
 /** How long a change of a user may go unnoticed; `npm run users` waits this long before it calls a change done. */

@@ -55,6 +55,10 @@ export interface IconWork {
   /** Calls for one image that may fail before it is given up. */
   readonly maxAttempts: number;
   readonly times: IconTimes;
+  /** Without progress for that long, what is left of a batch fails. */
+  readonly batchTimeoutMilliseconds: number;
+  /** How long finished batches are kept. */
+  readonly keepMilliseconds: number;
 }
 
 /** What the end of an image needs. */

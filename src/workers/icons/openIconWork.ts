@@ -12,7 +12,7 @@ import { IconJobs } from '../../producers/icons/iconJobs.ts';
 import type { OpenQueues } from '../../producers/queues.ts';
 import { openCreditsProvider } from '../../providers/credits/open.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import type { SweepIconsDependencies } from './sweepIcons.ts';
+import type { IconWork } from './iconWork.ts';
 import { ThrottlePauses } from './throttlePauses.ts';
 
 interface Stores {
@@ -35,7 +35,7 @@ export function openIconWork(
   environment: Environment,
   { redis, connection, queues }: Stores,
   logger: Logger,
-): SweepIconsDependencies {
+): IconWork {
   const provider = openImageProvider(environment);
   const prefix = environment.REDIS_PREFIX;
   const storage = openStorage(environment);

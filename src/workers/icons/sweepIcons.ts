@@ -27,13 +27,6 @@ import type { Handlers, Run } from '../handlers.ts';
 import { closeRound, failDead } from './finishBatch.ts';
 import { conclude, type IconWork } from './iconWork.ts';
 
-export interface SweepIconsDependencies extends IconWork {
-  /** Without progress for that long, what is left of a batch fails. */
-  readonly batchTimeoutMilliseconds: number;
-  /** How long finished batches are kept. */
-  readonly keepMilliseconds: number;
-}
-
 /** What is younger is on its way, most likely; starting it a second time would be harmless. */
 const GRACE_MILLISECONDS = 10_000;
 /** Longer than any call takes, so that the process that began it is gone. */
@@ -45,9 +38,7 @@ const PAGE = 200;
 const MOST_PAGES = 50;
 
 /** Puts right what a crash left behind, ends what does not move, and removes what is old. */
-export function createSweepIcons(
-  work: SweepIconsDependencies,
-): Handlers<typeof iconBatchesQueue>['sweep-icons'] {
+export function createSweepIcons(work: IconWork): Handlers<typeof iconBatchesQueue>['sweep-icons'] {
   return async (_payload, run) => {
     // Of no host: one whose clock is ahead would end what moves on the others.
     const now = await readStoreClock(work.connection);
@@ -64,7 +55,7 @@ export function createSweepIcons(
 }
 
 /** What was kept while its sender was told to come back is not made, nor charged. */
-async function cancelUnconfirmed(work: SweepIconsDependencies, now: number, run: Run): Promise<void> {
+async function cancelUnconfirmed(work: IconWork, now: number, run: Run): Promise<void> {
   const before = now - GRACE_MILLISECONDS;
   for (const { batch_id } of await unconfirmedBatches(work.connection, before, PAGE)) {
     run.signal.throwIfAborted();
@@ -78,11 +69,11 @@ async function cancelUnconfirmed(work: SweepIconsDependencies, now: number, run:
 }
 
 /** An operator's pause, a quota that is used up, or a rest that the provider asked for: none of the images can move. */
-async function isHeldBack({ queues, lane }: SweepIconsDependencies): Promise<boolean> {
+async function isHeldBack({ queues, lane }: IconWork): Promise<boolean> {
   return (await withRedis(() => queues.of(iconsQueue).isPaused())) || lane.isResting();
 }
 
-async function failStuck(work: SweepIconsDependencies, now: number, run: Run): Promise<number> {
+async function failStuck(work: IconWork, now: number, run: Run): Promise<number> {
   const { connection, batchTimeoutMilliseconds } = work;
   const before = now - batchTimeoutMilliseconds;
   const stuck = await stuckBatches(connection, before, PAGE);
@@ -102,7 +93,7 @@ async function failStuck(work: SweepIconsDependencies, now: number, run: Run): P
 
 /** Images whose turn has not come, among those that have a job. */
 async function waitingImages(
-  { connection, jobs }: SweepIconsDependencies,
+  { connection, jobs }: IconWork,
   batchId: string,
   concurrency: number,
 ): Promise<IconImage[]> {
@@ -115,7 +106,7 @@ async function waitingImages(
  * Rounds whose job got lost, because the process was killed before it queued them or Redis lost its data, and rounds that
  * nobody closed though all their images are final.
  */
-async function restartRounds(work: SweepIconsDependencies, now: number, run: Run): Promise<number> {
+async function restartRounds(work: IconWork, now: number, run: Run): Promise<number> {
   const batches = await unsettledBatches(work.connection, now - GRACE_MILLISECONDS, PAGE);
   const queue = work.queues.of(iconBatchesQueue);
   const existing = await existingJobs(work.redis, queue, batches.map(roundJobId));
@@ -129,7 +120,7 @@ async function restartRounds(work: SweepIconsDependencies, now: number, run: Run
   return lost.length;
 }
 
-async function restartRound(work: SweepIconsDependencies, batch: IconBatch, run: Run): Promise<void> {
+async function restartRound(work: IconWork, batch: IconBatch, run: Run): Promise<void> {
   const end = await finishBatch(work.connection, batch.batch_id, batch.round);
   if (end.kind === 'unfinished') {
     await work.jobs.startRound(batch, await failDead(work, end.images, run), run.requestIds);
@@ -137,11 +128,7 @@ async function restartRound(work: SweepIconsDependencies, batch: IconBatch, run:
   if (end.kind === 'finished') await closeRound(work, end, run);
 }
 
-async function bringSingleImagesForward(
-  work: SweepIconsDependencies,
-  now: number,
-  run: Run,
-): Promise<number> {
+async function bringSingleImagesForward(work: IconWork, now: number, run: Run): Promise<number> {
   const { connection, jobs, batchTimeoutMilliseconds } = work;
   const stuck = await stuckSingleImages(connection, now - batchTimeoutMilliseconds, PAGE);
   const inLine = new Set(await jobs.inLine(stuck));
@@ -157,7 +144,7 @@ async function bringSingleImagesForward(
 }
 
 /** Credits that were set aside by a start that came to nothing, and of which nobody knew. */
-async function giveBackLost(work: SweepIconsDependencies, now: number, run: Run): Promise<number> {
+async function giveBackLost(work: IconWork, now: number, run: Run): Promise<number> {
   const lost = await abandonReservations(work.connection, now - LOST_START_MILLISECONDS, PAGE);
   for (const reservationId of lost) {
     run.signal.throwIfAborted();
@@ -166,7 +153,7 @@ async function giveBackLost(work: SweepIconsDependencies, now: number, run: Run)
   return lost.length;
 }
 
-async function removeInPages(work: SweepIconsDependencies, now: number, run: Run): Promise<number> {
+async function removeInPages(work: IconWork, now: number, run: Run): Promise<number> {
   let removed = 0;
   for (let page = 0; page < MOST_PAGES; page += 1) {
     run.signal.throwIfAborted();

@@ -2,7 +2,7 @@ import type { Queue } from 'bullmq';
 import type { Connection } from 'mongoose';
 import type { BusinessCalendar } from '../../domain/time/businessCalendar.ts';
 import type { ContractFields } from '../../domain/usage/contractFields.ts';
-import { findRecords } from '../../models/usage.ts';
+import { groupsNotStored } from '../../models/usage.ts';
 import type { UsagePending } from '../../models/usagePending.ts';
 import { findRelayEntries, type RelayEntry, removeRelayEntry } from '../../models/usageRelay.ts';
 import { type LaneLease, type LaneTrouble, renewLease } from '../../models/usageRelayLanes.ts';
@@ -85,13 +85,11 @@ export class RelayTurn {
   async #entriesInOrder(): Promise<RelayEntry[]> {
     const { connection, pending } = this.#dependencies;
     const userId = this.#lease.userId;
-    const groups = await pending.ofUser(userId);
-    const representatives = groups.map((group) => group.representative);
-    const stored = await findRecords(connection, representatives);
-    const storedIds = new Set(stored.map((event) => event.record_id));
-    const oldestWaiting = groups
-      .filter((group) => !storedIds.has(group.representative))
-      .reduce((oldest, group) => Math.min(oldest, group.oldest_received_at), Number.POSITIVE_INFINITY);
+    const waiting = await groupsNotStored(connection, await pending.ofUser(userId));
+    const oldestWaiting = waiting.reduce(
+      (oldest, group) => Math.min(oldest, group.oldest_received_at),
+      Number.POSITIVE_INFINITY,
+    );
     const entries = await findRelayEntries(connection, userId, MOST_REPORTS + 1);
     // Of the same millisecond, the one that waits may have the smaller id.
     return entries.filter((entry) => entry.received_at < oldestWaiting);

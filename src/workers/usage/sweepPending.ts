@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import { eventKey } from '../../domain/usage/eventKey.ts';
 import type { UsageEvent } from '../../domain/usage/report.ts';
-import { findRecordsByEventKey, storedRecordIds } from '../../models/usage.ts';
+import { findRecordsByEventKey, groupsNotStored, storedRecordIds } from '../../models/usage.ts';
 import type { UsagePending } from '../../models/usagePending.ts';
 import { type ScannedRange, UsagePendingScan } from '../../models/usagePendingScan.ts';
 import type { usageUpkeepQueue } from '../../queues/usage.ts';
@@ -88,11 +88,7 @@ export function createSweepPending(
       const old = page.filter((group) => group.oldest_received_at < Date.now() - GROUP_AGE_MILLISECONDS);
       const queued = await inLiveJob(old.map((group) => group.representative));
       const left = await scan.groupsLeft(old.filter((group) => !queued.has(group.representative)));
-      const stored = await storedRecordIds(
-        connection,
-        left.map((group) => group.representative),
-      );
-      const lost = left.filter((group) => !stored.has(group.representative));
+      const lost = await groupsNotStored(connection, left);
       if (lost.length > 0) {
         run.logger.warn(
           { user_ids: [...new Set(lost.map((group) => group.user_id))] },
@@ -109,8 +105,8 @@ export function createSweepPending(
     let swept = 0;
     for await (const page of scan.claims()) {
       run.signal.throwIfAborted();
-      const stored = await findRecordsByEventKey(connection, page.flatMap(keyOf));
-      const settled = page.filter((event) => keyOf(event).some((key) => stored.has(key)));
+      const stored = await findRecordsByEventKey(connection, page.flatMap(keysOf));
+      const settled = page.filter((event) => keysOf(event).some((key) => stored.has(key)));
       const givenUp = await claimsOfNobody(page.filter((event) => !settled.includes(event)));
       if (givenUp.length > 0) {
         run.logger.warn(
@@ -142,7 +138,8 @@ function idsOf(range: ScannedRange): number[] {
   return Array.from({ length: range.last - range.first + 1 }, (_, index) => range.first + index);
 }
 
-function keyOf(event: UsageEvent): string[] {
+/** One key, or none. */
+function keysOf(event: UsageEvent): string[] {
   const key = eventKey(event);
   return key === undefined ? [] : [key];
 }

@@ -5,9 +5,9 @@ import { eventKey } from '../../../src/domain/usage/eventKey.ts';
 import {
   isEventId,
   isRefused,
-  type ReportFields,
   readReport,
   readUserName,
+  type SentFields,
   saysTheSame,
   type UsageReport,
 } from '../../../src/domain/usage/report.ts';
@@ -305,13 +305,13 @@ describe('the key of an event', () => {
   });
 });
 
-function read(fields: ReportFields): UsageReport {
+function read(fields: SentFields): UsageReport {
   const report = readReport(fields, RECEIVED_AT, calendar);
   if (isRefused(report)) throw new Error(report.refused);
   return report;
 }
 
-function refusal(fields: ReportFields): string {
+function refusal(fields: SentFields): string {
   const report = readReport(fields, RECEIVED_AT, calendar);
   if (!isRefused(report)) throw new Error(`It was taken: ${JSON.stringify(report)}`);
   return report.refused;

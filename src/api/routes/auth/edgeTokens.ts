@@ -27,8 +27,8 @@ class InvalidFieldsError extends HttpError {
   }
 
   /** The fields alone: this refusal of the contract has no `detail`. */
-  override get members(): Readonly<Record<string, unknown>> {
-    return { detail: undefined, ...this.#problems };
+  override get contractBody(): Readonly<Record<string, unknown>> {
+    return this.#problems;
   }
 }
 

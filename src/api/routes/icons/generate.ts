@@ -9,10 +9,10 @@ import { answerJson } from '../../answer.ts';
 import { BadRequestError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
+import { IconFailedError, IconLateError } from './generateRefusals.ts';
 import { iconCallerOf } from './iconCaller.ts';
 import { contractRoute } from './iconsRoute.ts';
 import { resultOf } from './imageResult.ts';
-import { imagePath } from './imageStatus.ts';
 import { readJsonBody } from './jsonBody.ts';
 import { startRefusal } from './refusals.ts';
 import { markReplay, StartHeaders, startOnce } from './startOnce.ts';
@@ -98,8 +98,8 @@ async function generate(
   if (started.isReplay) await requireKept(connection, started.id);
   const image = await waiter.wait(started.id, WAIT_MILLISECONDS, goneOf(response));
   response.setHeader('Cache-Control', 'no-store');
-  if (image) answerImage(dependencies, image, response);
-  else answerLate(started.id, response);
+  if (!image) throw new IconLateError(started.id);
+  answerImage(dependencies, image, response);
 }
 
 /** A key is kept longer than the state of its icon. */
@@ -118,20 +118,7 @@ function goneOf(response: Response): AbortSignal {
 /** In the contract's order of members. */
 function answerImage(dependencies: IconsRouteDependencies, image: IconImage, response: Response): void {
   const result = resultOf(image, dependencies);
-  const { success, image_url, local_path, generation_time, metadata, error } = result;
-  if (success) {
-    answerJson(response, 200, { success, image_url, local_path, generation_time, metadata });
-  } else {
-    answerJson(response, 500, { success, error, metadata, message: 'Icon generation failed' });
-  }
-}
-
-function answerLate(imageId: string, response: Response): void {
-  const statusUrl = imagePath(imageId);
-  response.setHeader('Location', statusUrl);
-  answerJson(response, 504, {
-    message: 'The icon is not ready yet; status_url tells when it is',
-    status_url: statusUrl,
-    image_id: imageId,
-  });
+  if (!result.success) throw new IconFailedError(result);
+  const { success, image_url, local_path, generation_time, metadata } = result;
+  answerJson(response, 200, { success, image_url, local_path, generation_time, metadata });
 }

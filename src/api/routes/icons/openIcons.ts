@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import type { Environment } from '../../../../config/env.ts';
-import { readActiveBatches, readEvents, readLastSeqs } from '../../../models/iconEvents.ts';
+import { listActiveBatchIds } from '../../../models/iconBatches.ts';
+import { readEvents, readLastSeqs } from '../../../models/iconEvents.ts';
 import { findImage } from '../../../models/iconImages.ts';
 import type { Ledger } from '../../../models/ledger.ts';
 import { imageSettings } from '../../../platforms/images/openImageProvider.ts';
@@ -55,7 +56,7 @@ export function openIcons(
   const feed = new BatchFeed({
     readEvents: (batchId, afterSeq, limit) => readEvents(mongo, batchId, afterSeq, limit),
     readLastSeqs: (batchIds) => readLastSeqs(mongo, batchIds),
-    readActive: (owners) => readActiveBatches(mongo, owners),
+    readActive: (owners) => listActiveBatchIds(mongo, owners),
     mostWatchers: MOST_WATCHERS,
     mostWatchersOfCaller: environment.ICONS_OPEN_MODE ? MOST_WATCHERS : MOST_WATCHERS_OF_CALLER,
     recheckMilliseconds: RECHECK_BATCHES_MILLISECONDS,

@@ -8,7 +8,7 @@ import {
   renditionPath,
   renditionType,
 } from '../../../platforms/images/renditions.ts';
-import { BadObjectPathError } from '../../../platforms/storage/objectStorage.ts';
+import { BadObjectPathError } from '../../../platforms/storage/storageErrors.ts';
 import { withinDeadline } from '../../deadline.ts';
 import { badRequestFrom, UnprocessableError } from '../../errors.ts';
 import type { Route } from '../../route.ts';

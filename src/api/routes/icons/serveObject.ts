@@ -2,12 +2,8 @@ import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Request, Response } from 'express';
-import {
-  BadObjectPathError,
-  type ByteRange,
-  type ObjectStorage,
-  type StoredObject,
-} from '../../../platforms/storage/objectStorage.ts';
+import type { ByteRange, ObjectStorage, StoredObject } from '../../../platforms/storage/objectStorage.ts';
+import { BadObjectPathError } from '../../../platforms/storage/storageErrors.ts';
 import { headersOf } from '../../answer.ts';
 import { readRange } from '../../byteRange.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';

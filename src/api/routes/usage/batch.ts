@@ -7,7 +7,8 @@ import {
   readReport,
   readUserName,
 } from '../../../domain/usage/report.ts';
-import { mayReportUsage, type User } from '../../../models/users.ts';
+import { mayReportUsage } from '../../../domain/users/seller.ts';
+import type { User } from '../../../domain/users/user.ts';
 import type { Recorded, Submission } from '../../../producers/usage/recordUsage.ts';
 import { monotonicNow } from '../../../runtime/monotonicClock.ts';
 import { answerJson } from '../../answer.ts';
@@ -21,7 +22,8 @@ import { ReportFields } from './reportFields.ts';
 
 const BODY_LIMIT_BYTES = 16 * 1_024 * 1_024;
 const MOST_EVENTS = 10_000;
-const QUEUE_MILLISECONDS = 5_000;
+/** When nothing of a batch is queued any more. Longer than for a single report: it is queued as a whole or not at all. */
+const BATCH_QUEUE_MILLISECONDS = 5_000;
 
 const Result = z
   .discriminatedUnion('status', [
@@ -82,7 +84,7 @@ async function batch(
   const events = await readEvents(request, BODY_LIMIT_BYTES, MOST_EVENTS);
   await dependencies.eventLimit.charge(request, response, events.length);
   const { requestId } = request.context;
-  const queueBefore = performance.now() + QUEUE_MILLISECONDS;
+  const queueBefore = performance.now() + BATCH_QUEUE_MILLISECONDS;
   const submissions = await withinDeadline(
     ANSWER_MILLISECONDS,
     'MongoDB',

@@ -1,4 +1,5 @@
-import { mayReportUsage, type User } from '../../../models/users.ts';
+import { mayReportUsage } from '../../../domain/users/seller.ts';
+import type { User } from '../../../domain/users/user.ts';
 import type { UserDirectory } from '../../../producers/usage/userDirectory.ts';
 import { NotFoundError } from '../../errors.ts';
 

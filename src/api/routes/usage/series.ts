@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { countNumber, moneyNumber } from '../../../domain/money/jsonNumber.ts';
 import { formatMicros } from '../../../domain/money/micros.ts';
 import type { BusinessCalendar, CalendarUnit } from '../../../domain/time/businessCalendar.ts';
+import type { InstantRange } from '../../../domain/time/instantRange.ts';
 import { parseDay } from '../../../domain/time/parseWallClock.ts';
 import type { UsageBucket } from '../../../domain/usage/totals.ts';
 import type { SeriesPosition } from '../../../models/usageBuckets.ts';
@@ -16,8 +17,10 @@ import { nextPage } from '../../nextPage.ts';
 import type { Route } from '../../route.ts';
 import type { UsageRouteDependencies } from './dependencies.ts';
 
+const Unit = z.enum(['hour', 'day', 'month']);
+
 const SeriesQuery = z.object({
-  unit: z.enum(['hour', 'day', 'month']).default('day'),
+  unit: Unit.default('day'),
   date_from: z.string().optional().meta({
     description:
       'First day, `YYYY-MM-DD`; by default 1, 30 or 365 days before the last one, for hours, days or months',
@@ -47,7 +50,7 @@ const SeriesRow = z
 
 const Series = z
   .object({
-    unit: z.enum(['hour', 'day', 'month']),
+    unit: Unit,
     date_from: z.iso.date(),
     date_to: z.iso.date(),
     rows: z.array(SeriesRow),
@@ -176,7 +179,7 @@ const DEFAULT_DAYS = { hour: 1, day: 30, month: 365 } as const satisfies Record<
 function rangeOf(
   query: { unit: CalendarUnit; date_from?: string | undefined; date_to?: string | undefined },
   calendar: BusinessCalendar,
-): { first: number; end: number } {
+): InstantRange {
   const last = query.date_to === undefined ? Date.now() : requireDay(query.date_to, 'date_to', calendar);
   const first =
     query.date_from === undefined

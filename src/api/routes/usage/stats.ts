@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { countNumber, moneyNumber } from '../../../domain/money/jsonNumber.ts';
 import { choosePeriod, NAMED_PERIODS } from '../../../domain/usage/period.ts';
+import { isRefused } from '../../../domain/usage/report.ts';
 import { readUserTotals } from '../../../models/usageTotals.ts';
 import { answerJson } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
@@ -85,7 +86,7 @@ async function stats(
     period: single(request, 'period'),
   };
   const period = choosePeriod(query, now, calendar);
-  if ('refused' in period) throw new BadRequestError(period.refused);
+  if (isRefused(period)) throw new BadRequestError(period.refused);
   const { totals, lastReceivedAt } = await readUserTotals(dependencies, user.user_id, period.range);
   response.setHeader('Cache-Control', 'no-store');
   answerJson(response, 200, {

@@ -6,7 +6,7 @@ import {
   readEventId,
   readReport,
   readUserName,
-  type ReportFields as SentFields,
+  type SentFields,
 } from '../../../domain/usage/report.ts';
 import { monotonicNow } from '../../../runtime/monotonicClock.ts';
 import { answerJson } from '../../answer.ts';
