@@ -66,20 +66,24 @@ export class UsagePending {
   }
 
   /**
-   * Arguments of `TRACK_COMMAND`, which makes the jobs' events known. It runs in the transaction that adds the jobs,
-   * and answers with the number of runs of records that wait in all.
+   * Makes the jobs' events known, if the jobs are there. It is called in the transaction that adds them, and answers with
+   * the number of runs of records that wait in all.
    *
+   * @param jobKey - of one of the jobs. All are added by one script: when Redis has forgotten it, none of them is
    * @param replaced - is forgotten at the same moment, so that nobody sees neither or both
    */
-  trackArguments(jobs: readonly TrackedJob[], replaced: PendingEntries): string[] {
-    return [
+  track(jobs: readonly TrackedJob[], jobKey: string, replaced: PendingEntries): Promise<unknown> {
+    return this.redis.eval(
+      TRACK,
+      3,
       this.#groups,
       this.#ranges,
+      jobKey,
       linesOf(replaced.groups.map(groupMember)),
       linesOf(replaced.ranges),
       linesOf(jobs.flatMap((job) => this.#groupMembers(job.events))),
       linesOf(jobs.flatMap(rangeMembers)),
-    ];
+    );
   }
 
   /** Forgets the jobs' events, which are stored by now. Claims that belong to other records stay. */
@@ -199,22 +203,17 @@ export function pendingKeys(prefix: string): { groups: string; ranges: string; c
 }
 
 /**
- * Registered on the connection of whoever adds usage jobs. Members come as lines of one argument for each set: they hold
- * no line breaks, and a hundred arguments of a command cost more than the rest of it.
+ * Sent in full each time, so that Redis cannot have forgotten it. Members come as lines of one argument for each set: they
+ * hold no line breaks, and a hundred arguments of a command cost more than the rest of it.
  */
-export const TRACK_COMMAND = {
-  name: 'trackUsageJobs',
-  definition: {
-    numberOfKeys: 2,
-    lua: `
+const TRACK = `
+if redis.call('EXISTS', KEYS[3]) == 0 then return 0 end
 local function eachLine(text, act) for line in string.gmatch(text, '[^\\n]+') do act(line) end end
 eachLine(ARGV[1], function(group) redis.call('ZREM', KEYS[1], group) end)
 eachLine(ARGV[2], function(range) redis.call('ZREM', KEYS[2], range) end)
 eachLine(ARGV[3], function(group) redis.call('ZADD', KEYS[1], 0, group) end)
 eachLine(ARGV[4], function(range) redis.call('ZADD', KEYS[2], string.match(range, '^%d+'), range) end)
-return redis.call('ZCARD', KEYS[2])`,
-  },
-} as const;
+return redis.call('ZCARD', KEYS[2])`;
 
 function linesOf(members: readonly string[]): string {
   return members.join('\n');

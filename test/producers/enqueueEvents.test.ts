@@ -32,6 +32,7 @@ async function openUsageQueue() {
   return {
     redis,
     enqueue: (...recordIds: number[]) => enqueueEvents(queue, pending, recordIds.map(event), []),
+    addAnotherJob: () => queue.add('store-reports', {}),
     async waiting() {
       const hours = (await pending.ofEverybody()).flatMap((group) => group.hours);
       return {
@@ -58,6 +59,16 @@ test('a Redis that forgot its scripts is an outage, once', async () => {
   await ready;
   await enqueue(3);
   expect(await waiting()).toEqual({ jobs: 2, runs: 2, events: 2n });
+});
+
+test('a Redis that forgot its scripts and learned some anew takes no job without its events', async () => {
+  const { redis, enqueue, addAnotherJob, waiting } = await openUsageQueue();
+  await enqueue(1);
+  await redis.script('FLUSH');
+  // Outside of a transaction a script that was forgotten is sent anew.
+  await addAnotherJob();
+  await enqueue(2);
+  expect(await waiting()).toEqual({ jobs: 3, runs: 2, events: 2n });
 });
 
 test('a Redis whose memory is full is an outage, and nothing is half queued', async () => {

@@ -1,12 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Job, type Queue } from 'bullmq';
 import type { UsageEvent } from '../../domain/usage/report.ts';
-import {
-  type PendingEntries,
-  TRACK_COMMAND,
-  type TrackedJob,
-  type UsagePending,
-} from '../../models/usagePending.ts';
+import type { PendingEntries, TrackedJob, UsagePending } from '../../models/usagePending.ts';
 import type { JobEnvelope, Payload } from '../../queues/defineQueue.ts';
 import { LARGEST_USAGE_JOB, usageQueue } from '../../queues/usage.ts';
 import { withRedis } from '../../runtime/outage.ts';
@@ -38,8 +33,6 @@ export function enqueueEvents(
 ): Promise<number> {
   return withRedis(async () => {
     const client = await queue.backend.client;
-    // Defined anew, a script is also sent anew, in full.
-    if (!(TRACK_COMMAND.name in client)) client.defineCommand(TRACK_COMMAND.name, TRACK_COMMAND.definition);
     const tracked = cutIntoJobs(events);
     const jobs = tracked.map(({ jobId, events: jobEvents }) => {
       const data: JobEnvelope<Payload<typeof usageQueue, typeof JOB>> = {
@@ -48,11 +41,11 @@ export function enqueueEvents(
       };
       return { jobId, job: new Job(queue, JOB, data, options, jobId).asJSON() };
     });
-    const trackArguments = pending.trackArguments(tracked, replaced);
+    const jobKey = queue.toKey(tracked[0]?.jobId ?? '');
     const replies = await inTransaction(pending.redis, () => [
       // What `queue.addBulk` does with a pipeline.
       ...jobs.map(({ jobId, job }) => queue.backend.addJobToTransaction(client, job, jobId)),
-      client.runCommand(TRACK_COMMAND.name, trackArguments),
+      pending.track(tracked, jobKey, replaced),
     ]);
     return Number(replies.at(-1));
   });
