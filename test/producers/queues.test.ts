@@ -1,11 +1,27 @@
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
+import { IconJobs } from '../../src/producers/icons/iconJobs.ts';
 import { openQueues } from '../../src/producers/queues.ts';
 import { webhooksQueue } from '../../src/queues/webhooks.ts';
+import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { connectRedis } from '../../src/runtime/redis.ts';
 import { startOwnRedis } from '../support/ownRedis.ts';
 import { waitFor } from '../support/waitFor.ts';
+
+test('queues whose Redis was never there refuse at once', { timeout: 2_000 }, async () => {
+  const redis = connectRedis('redis://127.0.0.1:1', 'producer', pino({ level: 'silent' }));
+  const queues = openQueues(redis, 'queues');
+  onTestFinished(async () => {
+    await queues.close();
+    redis.disconnect();
+  });
+  await expect(queues.of(webhooksQueue).add('sweep-webhooks', {})).rejects.toThrow();
+  const jobs = new IconJobs(redis, 'queues', queues);
+  await expect(jobs.startRound({ batch_id: 'batch', round: 1 }, [], [])).rejects.toThrow(
+    ServiceUnavailableError,
+  );
+});
 
 test('queues that were opened while Redis came and went work as soon as it stays', async () => {
   const { server } = await startOwnRedis();

@@ -7,7 +7,7 @@ import { iconBatchesQueue, iconsQueue } from '../../queues/icons.ts';
 import { withRedis } from '../../runtime/outage.ts';
 import { sendingForgottenScripts } from '../../runtime/redisTransaction.ts';
 import { jobOptions } from '../jobOptions.ts';
-import { type OpenQueues, prefixOf } from '../queues.ts';
+import { connectionOptions, type OpenQueues, prefixOf } from '../queues.ts';
 
 const IMAGE_JOB = 'generate-icon';
 const ROUND_JOB = 'finish-batch';
@@ -28,7 +28,10 @@ export class IconJobs {
   /** @param prefix - of the installation */
   constructor(redis: Redis, prefix: string, queues: OpenQueues) {
     this.#redis = redis;
-    this.#flows = new FlowProducer({ connection: redis, prefix: prefixOf(prefix, iconBatchesQueue) });
+    this.#flows = new FlowProducer({
+      ...connectionOptions(redis),
+      prefix: prefixOf(prefix, iconBatchesQueue),
+    });
     // Failed commands reject where they are awaited, and the connection logs its own outages.
     this.#flows.on('error', () => undefined);
     this.#queues = queues;
