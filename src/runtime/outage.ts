@@ -90,6 +90,8 @@ const REDIS_NOT_SERVING: ReadonlySet<string> = new Set([
   'OOM',
   'BUSY',
   'NOREPLICAS',
+  // It became a replica while a worker waited for a job.
+  'UNBLOCKED',
   // The password or the rights of this connection are not what they were.
   'NOAUTH',
   'WRONGPASS',
