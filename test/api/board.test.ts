@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { REFUSALS, startOwnRedis } from '../support/ownRedis.ts';
+import { waitFor } from '../support/waitFor.ts';
 import { type ApiServer, startApiServer } from './apiServer.ts';
 
 async function startBoard(redisUrl?: string) {
@@ -27,7 +28,7 @@ test.each(REFUSALS)('the board of a Redis that $name says that it is away', asyn
   expect(refused.status).toBe(503);
   expect(refused.headers.get('retry-after')).toBe('2');
   await end(operator);
-  expect((await put('/pause')).status).toBe(200);
+  await waitFor('it works again', async () => ((await put('/pause')).status === 200 ? true : undefined));
 });
 
 test('what is not in the state for it is refused, and so is what cannot be read', async () => {

@@ -7,6 +7,7 @@ import { iconBatchesQueue } from '../../src/queues/icons.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { connectRedis } from '../../src/runtime/redis.ts';
 import { REFUSALS, startOwnRedis } from '../support/ownRedis.ts';
+import { waitFor } from '../support/waitFor.ts';
 
 async function openJobs() {
   const { server, operator } = await startOwnRedis();
@@ -43,7 +44,7 @@ test.each(REFUSALS)('a Redis that $name is an outage, and nothing is half queued
   await begin(operator);
   await expect(start('second')).rejects.toThrow(ServiceUnavailableError);
   await end(operator);
-  expect(await rounds()).toBe(1);
+  expect(await waitFor('it works again', rounds)).toBe(1);
   await start('third');
   expect(await rounds()).toBe(2);
 });
