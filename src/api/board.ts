@@ -3,10 +3,17 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
 import type { Express, Request, RequestHandler } from 'express';
 import type { AuditAction } from '../domain/audit/entry.ts';
+import { namedFailure } from '../runtime/outage.ts';
 import { sameSecret } from './access/sameSecret.ts';
 import type { AuditTrail } from './audit/auditTrail.ts';
 import type { ApiDependencies } from './dependencies.ts';
-import { ForbiddenError, NotFoundError, UnauthorizedError } from './errors.ts';
+import {
+  BadRequestError,
+  ConflictError,
+  ForbiddenError,
+  NotFoundError,
+  UnauthorizedError,
+} from './errors.ts';
 import { setPageHeaders } from './pageHeaders.ts';
 import { redactSecrets } from './redactSecrets.ts';
 
@@ -33,8 +40,19 @@ export function mountBoard(app: Express, { environment, queues, audit }: ApiDepe
       handlerHooks: { after: (_context, answer) => ({ ...answer, body: redactSecrets(answer.body) }) },
     },
   });
+  adapter.setErrorHandler(refuse);
   const board: Express = adapter.getRouter();
   app.use(BOARD_PATH, guard(username, password, audit), board.disable('x-powered-by'));
+}
+
+/**
+ * Answers like everywhere: a body that cannot be read, BullMQ's own refusals, which have a number because a job is gone or in
+ * another state, and a Redis that is away.
+ */
+function refuse(error: Error): never {
+  if ('statusCode' in error) throw new BadRequestError(error.message);
+  if ('code' in error && typeof error.code === 'number') throw new ConflictError(error.message);
+  throw namedFailure(error);
 }
 
 function guard(username: string, password: string, audit: AuditTrail): RequestHandler {

@@ -66,14 +66,16 @@ export class UsagePending {
   }
 
   /**
-   * Arguments of `TRACK_SCRIPT`, which makes the jobs' events known. It runs in the transaction that adds the jobs, behind
-   * them, and answers with the number of runs of records that wait in all.
+   * Makes the jobs' events known. It is called in the transaction that adds the jobs, behind them, and answers with the number
+   * of runs of records that wait in all.
    *
-   * @param lastJobKey - of the job that is added last
+   * @param lastJobKey - of the job that is added last; nothing is made known when it is not there
    * @param replaced - is forgotten at the same moment, so that nobody sees neither or both
    */
-  trackArguments(jobs: readonly TrackedJob[], lastJobKey: string, replaced: PendingEntries): string[] {
-    return [
+  track(jobs: readonly TrackedJob[], lastJobKey: string, replaced: PendingEntries): Promise<unknown> {
+    return this.redis.eval(
+      TRACK,
+      3,
       this.#groups,
       this.#ranges,
       lastJobKey,
@@ -81,7 +83,7 @@ export class UsagePending {
       linesOf(replaced.ranges),
       linesOf(jobs.flatMap((job) => this.#groupMembers(job.events))),
       linesOf(jobs.flatMap(rangeMembers)),
-    ];
+    );
   }
 
   /** Forgets the jobs' events, which are stored by now. Claims that belong to other records stay. */
@@ -206,17 +208,14 @@ export function pendingKeys(prefix: string): { groups: string; ranges: string; c
  * Members come as lines of one argument for each set: they hold no line breaks, and a hundred arguments of a command cost more
  * than the rest of it.
  */
-export const TRACK_SCRIPT = {
-  numberOfKeys: 3,
-  lua: `
+const TRACK = `
 if redis.call('EXISTS', KEYS[3]) == 0 then return redis.error_reply('ERR The jobs were not added') end
 local function eachLine(text, act) for line in string.gmatch(text, '[^\\n]+') do act(line) end end
 eachLine(ARGV[1], function(group) redis.call('ZREM', KEYS[1], group) end)
 eachLine(ARGV[2], function(range) redis.call('ZREM', KEYS[2], range) end)
 eachLine(ARGV[3], function(group) redis.call('ZADD', KEYS[1], 0, group) end)
 eachLine(ARGV[4], function(range) redis.call('ZADD', KEYS[2], string.match(range, '^%d+'), range) end)
-return redis.call('ZCARD', KEYS[2])`,
-} as const;
+return redis.call('ZCARD', KEYS[2])`;
 
 function linesOf(members: readonly string[]): string {
   return members.join('\n');

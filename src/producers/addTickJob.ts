@@ -19,7 +19,7 @@ export async function addTickJob<Contract extends QueueContract>(
   tick: Date,
 ): Promise<void> {
   if (redis.status !== 'ready') {
-    // BullMQ would wait for a connection that was never there, and then add ticks that are long over.
+    // On a connection whose commands wait for Redis, ticks would be added that are long over.
     throw new ServiceUnavailableError('Redis is not available; try again in a moment', 2);
   }
   const jobId = `${job}-${tickText(tick)}`;

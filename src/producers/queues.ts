@@ -21,7 +21,10 @@ export interface OpenQueues {
 export function openQueues(redis: Redis, prefix: string): OpenQueues {
   const queues = new Map(
     queueContracts.map((contract) => {
-      const queue = new ResumableQueue(contract.name, redis, { prefix: prefixOf(prefix, contract) });
+      const queue = new ResumableQueue(contract.name, redis, {
+        ...connectionOptions(redis),
+        prefix: prefixOf(prefix, contract),
+      });
       // Failed commands reject where they are awaited, and the connection logs its own outages.
       queue.on('error', () => undefined);
       return [contract.name, queue];
@@ -39,6 +42,16 @@ export function openQueues(redis: Redis, prefix: string): OpenQueues {
       await Promise.all([...queues.values()].map((queue) => queue.close()));
     },
   };
+}
+
+/**
+ * How BullMQ uses a connection. It would wait for the first time that it is ready, without end, and then ask for the
+ * version of Redis, and fail for as long as the process lives when that is not answered. Whoever wants no command to
+ * wait for Redis wants neither; the version only tells BullMQ a faster way to look for the state of a job.
+ */
+export function connectionOptions(redis: Redis) {
+  const failsAtOnce = redis.options.enableOfflineQueue === false;
+  return { connection: redis, skipWaitingForReady: failsAtOnce, skipVersionCheck: failsAtOnce };
 }
 
 /** The prefix of a queue's keys. */

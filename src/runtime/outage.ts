@@ -28,11 +28,16 @@ export async function withRedis<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (error instanceof ServiceUnavailableError) throw error;
-    if (error instanceof Error && error instanceof ReplyError && !REDIS_NOT_SERVING.has(replyCode(error)))
-      throw error;
-    throw new ServiceUnavailableError('Redis is not available; try again in a moment', 2, { cause: error });
+    throw namedFailure(error);
   }
+}
+
+/** What `withRedis` throws for this failure of a call to Redis. */
+export function namedFailure(error: unknown): unknown {
+  if (error instanceof ServiceUnavailableError) return error;
+  if (error instanceof Error && error instanceof ReplyError && !REDIS_NOT_SERVING.has(replyCode(error)))
+    return error;
+  return new ServiceUnavailableError('Redis is not available; try again in a moment', 2, { cause: error });
 }
 
 /** True when the failure is an outage of Redis or MongoDB. */
@@ -85,6 +90,14 @@ const REDIS_NOT_SERVING: ReadonlySet<string> = new Set([
   'OOM',
   'BUSY',
   'NOREPLICAS',
+  // It became a replica while a worker waited for a job.
+  'UNBLOCKED',
+  // The password or the rights of this connection are not what they were.
+  'NOAUTH',
+  'WRONGPASS',
+  'NOPERM',
+  // A command of a transaction was refused before it began, with one of the codes above; BullMQ hands on only this one.
+  'EXECABORT',
   // Its scripts are gone; they are sent anew on a new connection.
   'NOSCRIPT',
 ]);

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import type { Logger } from './logger.ts';
+import { replyCode } from './outage.ts';
 
 /**
  * `producer`: a request stands behind every command, so a Redis that is away is an error at once and never a queue in
@@ -11,6 +12,8 @@ export type RedisRole = 'producer' | 'worker';
 const PRODUCER_TIMEOUT_MILLISECONDS = 700;
 const CONNECT_TIMEOUT_MILLISECONDS = 5_000;
 const LONGEST_RECONNECT_DELAY_MILLISECONDS = 1_000;
+/** A replica that stays one refuses each write of a producer, and whatever else is under way is lost with the connection. */
+const REDIAL_MILLISECONDS = 2_000;
 
 /**
  * Opens a connection that reconnects by itself for ever. It is returned before it is ready.
@@ -21,6 +24,8 @@ export function connectRedis(url: string, role: RedisRole, logger: Logger): Redi
   const redis = new Redis(url, {
     connectTimeout: CONNECT_TIMEOUT_MILLISECONDS,
     retryStrategy: (attempt) => Math.min(attempt * 50, LONGEST_RECONNECT_DELAY_MILLISECONDS),
+    // Another server may have taken its place behind the same address. A worker rests between two writes that are refused.
+    reconnectOnError: role === 'producer' ? atMostOnceIn(REDIAL_MILLISECONDS, isDemoted) : isDemoted,
     ...(role === 'producer'
       ? {
           enableOfflineQueue: false,
@@ -40,4 +45,20 @@ export function connectRedis(url: string, role: RedisRole, logger: Logger): Redi
     away = false;
   });
   return redis;
+}
+
+/** Whether the server became a replica. */
+function isDemoted(error: Error): boolean {
+  return replyCode(error) === 'READONLY';
+}
+
+/** The same test, which holds at most once in that time. */
+function atMostOnceIn(milliseconds: number, test: (error: Error) => boolean): (error: Error) => boolean {
+  let heldAt = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const now = performance.now();
+    if (now - heldAt < milliseconds || !test(error)) return false;
+    heldAt = now;
+    return true;
+  };
 }

@@ -1,4 +1,4 @@
-import type { Command, Redis } from 'ioredis';
+import { type Command, type Redis, ReplyError } from 'ioredis';
 import { replyCode } from './outage.ts';
 
 /** A transaction had other commands than were put into it, so that nobody knows what was carried out. */
@@ -61,10 +61,12 @@ export async function inTransaction(
   }
   const replies = (await executed) ?? [];
   if (replies.length !== queued.length) throw new TransactionMixedUpError(replies.length, queued.length);
-  return replies.map(([error, reply]) => {
-    if (error) throw afterForgottenScript(redis, error);
-    return reply;
-  });
+  return sendingForgottenScripts(redis, async () =>
+    replies.map(([error, reply]) => {
+      if (error) throw error;
+      return reply;
+    }),
+  );
 }
 
 /** What a connection is being given as one unit; nothing most of the time. */
@@ -109,8 +111,15 @@ function unitOf(redis: Redis): Unit {
 /**
  * Redis may forget its scripts (`SCRIPT FLUSH`). ioredis sends a forgotten one anew, but not in a transaction, where it takes
  * the command's `QUEUED` for success. On a new connection it sends each anew.
+ *
+ * @param transaction - of scripts, on `redis`; fails the first time after that
  */
-function afterForgottenScript(redis: Redis, error: Error): Error {
-  if (replyCode(error) === 'NOSCRIPT') redis.disconnect(true);
-  return error;
+export async function sendingForgottenScripts<T>(redis: Redis, transaction: () => Promise<T>): Promise<T> {
+  try {
+    return await transaction();
+  } catch (error) {
+    if (error instanceof Error && error instanceof ReplyError && replyCode(error) === 'NOSCRIPT')
+      redis.disconnect(true);
+    throw error;
+  }
 }

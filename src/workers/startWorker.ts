@@ -8,7 +8,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { DelayedError, type Job, RateLimitError, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { DelayedError, type Job, RateLimitError, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { QueueContract } from '../queues/defineQueue.ts';
 import { endsWithin } from '../runtime/endsWithin.ts';
@@ -17,6 +17,7 @@ import { isOutage } from '../runtime/outage.ts';
 import { ActiveRuns, JobTimeoutError, LockLostError, WorkerStoppingError } from './activeRuns.ts';
 import { backoffDelay } from './backoff.ts';
 import type { Handlers, Run } from './handlers.ts';
+import { OUTAGE_DELAY_MILLISECONDS, OutageWorker } from './outageWorker.ts';
 import type { JsonValue, Outcome } from './outcome.ts';
 import { contractOf, type ReadableJob, readJob, requestIdsOf } from './readJob.ts';
 
@@ -50,8 +51,9 @@ const STALLED_CHECK_MILLISECONDS = 2_000;
  * and would refuse an operator's retry.
  */
 const MOST_CRASHES = 20;
-const OUTAGE_DELAY_MILLISECONDS = 1_000;
 const LEAVING_MILLISECONDS = 1_000;
+/** A worker that rests again within this time after a rest has not seen the end of the outage. */
+const STEADY_MILLISECONDS = 10_000;
 /** How long BullMQ waits before it repeats a command that failed with the connection. */
 const RETRY_MILLISECONDS = 1_000;
 
@@ -72,8 +74,9 @@ export function startWorker<Queue extends QueueContract>(
   const runs = new ActiveRuns();
   const draining = new AbortController();
   let waitingOutOutage = false;
+  let untilSteady: NodeJS.Timeout | undefined;
 
-  const worker = new Worker(queue.name, (job, token) => runJob(job, token), {
+  const worker = new OutageWorker(queue.name, (job, token) => runJob(job, token), {
     connection: redis,
     prefix: dependencies.prefix,
     concurrency: queue.concurrency,
@@ -83,10 +86,13 @@ export function startWorker<Queue extends QueueContract>(
     runRetryDelay: RETRY_MILLISECONDS,
     settings: { backoffStrategy: (failures, _type, _error, job) => delayAfter(failures, job) },
   });
-  // While Redis is away every command fails, and the connection itself says so once.
-  worker.on('error', (error) =>
-    logger[redis.status === 'ready' ? 'warn' : 'debug']({ err: error }, 'worker'),
-  );
+  worker.on('error', (error) => {
+    // While Redis is away every command fails, and the connection itself says so once.
+    if (redis.status !== 'ready' || waitingOutOutage) logger.debug({ err: error }, 'worker');
+    // One that is there and refuses is asked again at once by BullMQ, thousands of times a second.
+    else if (isOutage(error)) void waitOut(error);
+    else logger.warn({ err: error }, 'worker');
+  });
   worker.on('lockRenewalFailed', (jobIds) => {
     for (const jobId of jobIds) runs.abort(jobId, new LockLostError('The lock of the job was lost'));
   });
@@ -161,7 +167,7 @@ export function startWorker<Queue extends QueueContract>(
         await job.moveToDelayed(end.at, token);
         throw new DelayedError(end.reason);
       case 'outage':
-        if (!waitingOutOutage) void waitOut();
+        if (!waitingOutOutage) void waitOut(end.error);
         await job.moveToDelayed(Date.now() + OUTAGE_DELAY_MILLISECONDS, token);
         throw new DelayedError('a store is away');
       case 'left':
@@ -178,17 +184,22 @@ export function startWorker<Queue extends QueueContract>(
     }
   }
 
-  /** Takes no job while a store is away: they would all end the same. */
-  async function waitOut(): Promise<void> {
+  /** Takes no job while a store is away: they would all end the same. Says so once for each outage. */
+  async function waitOut(error: Error): Promise<void> {
     waitingOutOutage = true;
-    logger.warn('A store is away, the worker rests');
+    const level = untilSteady === undefined ? 'warn' : 'debug';
+    clearTimeout(untilSteady);
+    logger[level]({ err: error }, 'A store is away, the worker rests');
     try {
       await worker.pause(true);
       // A store may answer and still not serve; a moment between two tries keeps that from becoming a busy loop.
       await wait(OUTAGE_DELAY_MILLISECONDS, undefined, { signal: draining.signal });
       await dependencies.untilStoresAnswer(draining.signal);
       await worker.resume();
-      logger.info('The stores answer, the worker goes on');
+      untilSteady = setTimeout(() => {
+        untilSteady = undefined;
+        logger.info('The stores serve, the worker goes on');
+      }, STEADY_MILLISECONDS).unref();
     } catch (error) {
       // The next job that meets the outage starts over.
       if (!draining.signal.aborted) logger.error({ err: error }, 'The worker could not rest');

@@ -1,12 +1,13 @@
-import { ErrorCode, FlowProducer, type JobState, type JobsOptions } from 'bullmq';
+import { ErrorCode, type FlowJob, FlowProducer, type JobState, type JobsOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { IconBatch } from '../../domain/icons/batch.ts';
 import type { IconImage } from '../../domain/icons/icon.ts';
 import type { JobEnvelope, Payload } from '../../queues/defineQueue.ts';
 import { iconBatchesQueue, iconsQueue } from '../../queues/icons.ts';
 import { withRedis } from '../../runtime/outage.ts';
+import { sendingForgottenScripts } from '../../runtime/redisTransaction.ts';
 import { jobOptions } from '../jobOptions.ts';
-import { type OpenQueues, prefixOf } from '../queues.ts';
+import { connectionOptions, type OpenQueues, prefixOf } from '../queues.ts';
 
 const IMAGE_JOB = 'generate-icon';
 const ROUND_JOB = 'finish-batch';
@@ -21,12 +22,17 @@ type Image = Pick<IconImage, 'image_id' | 'batch_id' | 'asked_at'>;
  * are queued with it; each adds the next one to the flow before it ends, so the parent waits until the last.
  */
 export class IconJobs {
+  readonly #redis: Redis;
   readonly #flows: FlowProducer;
   readonly #queues: OpenQueues;
 
   /** @param prefix - of the installation */
   constructor(redis: Redis, prefix: string, queues: OpenQueues) {
-    this.#flows = new FlowProducer({ connection: redis, prefix: prefixOf(prefix, iconBatchesQueue) });
+    this.#redis = redis;
+    this.#flows = new FlowProducer({
+      ...connectionOptions(redis),
+      prefix: prefixOf(prefix, iconBatchesQueue),
+    });
     // Failed commands reject where they are awaited, and the connection logs its own outages.
     this.#flows.on('error', () => undefined);
     this.#queues = queues;
@@ -42,20 +48,19 @@ export class IconJobs {
       batch_id: round.batch_id,
       round: round.round,
     };
-    await withRedis(() =>
-      this.#flows.add({
-        name: ROUND_JOB,
-        queueName: iconBatchesQueue.name,
-        data: { payload, request_ids: requestIds } satisfies JobEnvelope,
-        opts: { ...roundOptions, jobId: roundJobId(round) },
-        children: images.map((image) => ({
-          name: IMAGE_JOB,
-          queueName: iconsQueue.name,
-          data: imageData(image, roundJobId(round), requestIds),
-          opts: { ...imageOptions, jobId: imageJobId(image) },
-        })),
-      }),
-    );
+    const flow: FlowJob = {
+      name: ROUND_JOB,
+      queueName: iconBatchesQueue.name,
+      data: { payload, request_ids: requestIds } satisfies JobEnvelope,
+      opts: { ...roundOptions, jobId: roundJobId(round) },
+      children: images.map((image) => ({
+        name: IMAGE_JOB,
+        queueName: iconsQueue.name,
+        data: imageData(image, roundJobId(round), requestIds),
+        opts: { ...imageOptions, jobId: imageJobId(image) },
+      })),
+    };
+    await withRedis(() => sendingForgottenScripts(this.#redis, () => this.#flows.add(flow)));
   }
 
   /**

@@ -1,12 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Job, type Queue } from 'bullmq';
 import type { UsageEvent } from '../../domain/usage/report.ts';
-import {
-  type PendingEntries,
-  TRACK_SCRIPT,
-  type TrackedJob,
-  type UsagePending,
-} from '../../models/usagePending.ts';
+import type { PendingEntries, TrackedJob, UsagePending } from '../../models/usagePending.ts';
 import type { JobEnvelope, Payload } from '../../queues/defineQueue.ts';
 import { LARGEST_USAGE_JOB, usageQueue } from '../../queues/usage.ts';
 import { withRedis } from '../../runtime/outage.ts';
@@ -47,11 +42,10 @@ export function enqueueEvents(
       return { jobId, job: new Job(queue, JOB, data, options, jobId).asJSON() };
     });
     const lastJobKey = queue.toKey(tracked.at(-1)?.jobId ?? '');
-    const trackArguments = pending.trackArguments(tracked, lastJobKey, replaced);
     const replies = await inTransaction(pending.redis, () => [
       // What `queue.addBulk` does with a pipeline.
       ...jobs.map(({ jobId, job }) => queue.backend.addJobToTransaction(client, job, jobId)),
-      pending.redis.eval(TRACK_SCRIPT.lua, TRACK_SCRIPT.numberOfKeys, ...trackArguments),
+      pending.track(tracked, lastJobKey, replaced),
     ]);
     return Number(replies.at(-1));
   });
