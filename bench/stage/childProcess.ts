@@ -23,6 +23,8 @@ export interface NodeProgram {
   /** Path of the TypeScript file. */
   readonly file: string;
   readonly arguments?: readonly string[];
+  /** Options of Node itself. */
+  readonly nodeOptions?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** Standard output and errors go here: a pipe would make this process work for every line. */
   readonly logFile: string;
@@ -38,7 +40,14 @@ export function startNode(program: NodeProgram): NodeProcess {
     : [];
   const child = spawn(
     process.execPath,
-    [...profile, '--import', EXIT_WITH_PARENT, program.file, ...(program.arguments ?? [])],
+    [
+      ...profile,
+      ...(program.nodeOptions ?? []),
+      '--import',
+      EXIT_WITH_PARENT,
+      program.file,
+      ...(program.arguments ?? []),
+    ],
     { stdio: ['ignore', log, log, 'ipc'], env: { PATH: process.env.PATH, ...program.environment } },
   );
   closeSync(log);

@@ -77,6 +77,8 @@ async function startHttp(
   const port = await pickLoopbackPort();
   const server = startNode({
     file: path(file),
+    // The product's web process is started with it; whom it is compared with gets the same.
+    nodeOptions: ['--no-allocation-site-pretenuring'],
     environment: { ...environment, PORT: String(port) },
     logFile: join(stage.logFolder, `${name}.log`),
     profileFolder: name === 'web' ? stage.profileFolder : undefined,

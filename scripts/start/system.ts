@@ -85,8 +85,8 @@ async function startProcesses(options: SystemOptions, settings: Settings): Promi
   const stopLimitMs = settings.environment.DRAIN_TIMEOUT_SECONDS * 1000 + KILL_AFTER_DRAIN_MS;
   const start = (name: string, ...command: string[]): Promise<Running> =>
     startNodeProcess({ name, command, environment, output, stopLimitMs });
-  const keep = (name: string, program: string) =>
-    supervise({ name, start: () => start(name, program), say: output.say });
+  const keep = (name: string, ...command: string[]) =>
+    supervise({ name, start: () => start(name, ...command), say: output.say });
 
   if (settings.embedMongo && !signal.aborted) {
     const setup = await start('setup', 'scripts/start/addDemoAccounts.ts', folder);
@@ -96,7 +96,10 @@ async function startProcesses(options: SystemOptions, settings: Settings): Promi
   }
   if (!signal.aborted) {
     processes.workers.push(keep('worker', 'src/workers/main.ts'));
-    processes.ingress.push(keep('web', 'src/api/main.ts'), keep('scheduler', 'src/schedules/main.ts'));
+    processes.ingress.push(
+      keep('web', '--no-allocation-site-pretenuring', 'src/api/main.ts'),
+      keep('scheduler', 'src/schedules/main.ts'),
+    );
   }
   return holder;
 }
