@@ -7,6 +7,7 @@ import { openQueues, queuePrefix } from '../../src/producers/queues.ts';
 import { enqueueEvents } from '../../src/producers/usage/enqueueEvents.ts';
 import { usageQueue } from '../../src/queues/usage.ts';
 import { uniqueName } from '../support/testSystem.ts';
+import { usageEvent } from '../support/usageEvent.ts';
 
 const prefix = uniqueName('jobs-of-record');
 let redis: Redis;
@@ -38,17 +39,5 @@ test('finds the job of a record among many repeats of the records before it', as
 });
 
 function event(recordId: number, keyed: boolean): UsageEvent {
-  return {
-    record_id: recordId,
-    user_id: 1,
-    received_at: 1_767_000_000_000,
-    at: 1_767_000_000_000,
-    timestamp_sent: false,
-    image_count: 1,
-    image_cost: 0,
-    video_count: 0,
-    video_cost: 0,
-    total_cost: 0,
-    ...(keyed ? { event_id: `event-${recordId}` } : {}),
-  };
+  return keyed ? { ...usageEvent(recordId), event_id: `event-${recordId}` } : usageEvent(recordId);
 }

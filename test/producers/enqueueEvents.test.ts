@@ -3,7 +3,6 @@ import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { startRedis } from '../../embedded/redis.ts';
 import { BusinessCalendar } from '../../src/domain/time/businessCalendar.ts';
-import type { UsageEvent } from '../../src/domain/usage/report.ts';
 import { UsagePending } from '../../src/models/usagePending.ts';
 import { openQueues, queuePrefix } from '../../src/producers/queues.ts';
 import { enqueueEvents } from '../../src/producers/usage/enqueueEvents.ts';
@@ -11,6 +10,7 @@ import { usageQueue } from '../../src/queues/usage.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { connectRedis } from '../../src/runtime/redis.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
+import { usageEvent } from '../support/usageEvent.ts';
 
 /** On a server of its own: what is done to it here would be felt by every other test. */
 async function openUsageQueue() {
@@ -32,7 +32,7 @@ async function openUsageQueue() {
   return {
     redis,
     queue,
-    enqueue: (...recordIds: number[]) => enqueueEvents(queue, pending, recordIds.map(event), []),
+    enqueue: (...recordIds: number[]) => enqueueEvents(queue, pending, recordIds.map(usageEvent), []),
     async waiting() {
       const hours = (await pending.ofEverybody()).flatMap((group) => group.hours);
       return {
@@ -90,18 +90,3 @@ test('a Redis whose memory is full is an outage, and nothing is half queued', as
   await redis.config('SET', 'maxmemory', '0');
   expect(await waiting()).toEqual({ jobs: 1, runs: 1, events: 1n });
 });
-
-function event(recordId: number): UsageEvent {
-  return {
-    record_id: recordId,
-    user_id: 1,
-    received_at: 1_767_000_000_000,
-    at: 1_767_000_000_000,
-    timestamp_sent: false,
-    image_count: 1,
-    image_cost: 0,
-    video_count: 0,
-    video_cost: 0,
-    total_cost: 0,
-  };
-}

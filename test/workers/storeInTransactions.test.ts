@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { UsageEvent } from '../../src/domain/usage/report.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { storeInTransactions } from '../../src/workers/usage/storeInTransactions.ts';
+import { usageEvent } from '../support/usageEvent.ts';
 
 const OUTAGE = new ServiceUnavailableError('away', 2);
 const DEFECT = new RangeError('cannot be stored');
@@ -40,26 +41,11 @@ test('an outage ends it also while jobs are stored one by one', async () => {
 /** Runs jobs of so many events each; ids go up from one. */
 async function run(jobSizes: readonly number[], store: (events: readonly UsageEvent[]) => void) {
   let recordId = 0;
-  const jobs = jobSizes.map((size) => Array.from({ length: size }, () => event(++recordId)));
+  const jobs = jobSizes.map((size) => Array.from({ length: size }, () => usageEvent(++recordId)));
   const sizes: number[] = [];
   const ends = await storeInTransactions(jobs, async (events) => {
     sizes.push(events.length);
     store(events);
   });
   return { sizes, outcomes: ends.map((end) => (end.kind === 'failed' ? end.error : end.kind)) };
-}
-
-function event(recordId: number): UsageEvent {
-  return {
-    record_id: recordId,
-    user_id: 1,
-    received_at: 0,
-    at: 0,
-    timestamp_sent: false,
-    image_count: 1,
-    image_cost: 0,
-    video_count: 0,
-    video_cost: 0,
-    total_cost: 0,
-  };
 }
