@@ -21,7 +21,7 @@ export async function measureAcceptance({ stage, report, pace }: Section): Promi
       return {
         measurement: report.measurement(SECTION, name, 'requests/s'),
         run: async () => {
-          await stage.redis.flushall();
+          await stage.emptyRedis();
           const { rate, failed } = await requestsPerSecond(load, pace.seconds);
           if (failed > 0) report.note(`${name}: ${failed} requests failed in the next measurement`);
           return rate;
@@ -40,6 +40,6 @@ export async function measureAcceptance({ stage, report, pace }: Section): Promi
     report.compare('(c) / the same on Express as it comes', ours.measurement, usual.measurement);
   } finally {
     for (const server of servers) await server.stop();
-    await stage.redis.flushall();
+    await stage.emptyRedis();
   }
 }

@@ -28,13 +28,18 @@ export async function measureBacklog({ stage, report, pace }: Section, drainRate
   const rate = Math.round((drainRate * SHARE_OF_DRAIN) / EVENTS_PER_REQUEST);
   const offered = rate * EVENTS_PER_REQUEST;
   report.announce(`g backlog: ${offered} events/s (80 % of the drain) with web and one worker`);
-  await stage.redis.flushall();
+  await stage.emptyRedis();
   const web = await startWeb(stage);
   await dropStored(stage);
   const worker = await startWorker(stage);
   try {
-    const seconds = LEAD_IN_SECONDS + pace.backlogSeconds;
-    const load = { url: web.url, rate, seconds, connections: CONNECTIONS };
+    const load = {
+      url: web.url,
+      rate,
+      leadInSeconds: LEAD_IN_SECONDS,
+      seconds: pace.backlogSeconds,
+      connections: CONNECTIONS,
+    };
     const requests = encodedBatches(stage.adminApiKey, 8, EVENTS_PER_REQUEST);
     const { outcome, samples } = await watchedDuring(stage, offer({ ...load, requests }));
     const { latencies, refused } = outcome;
@@ -51,7 +56,7 @@ export async function measureBacklog({ stage, report, pace }: Section, drainRate
   } finally {
     await worker.stop();
     await web.stop();
-    await stage.redis.flushall();
+    await stage.emptyRedis();
   }
 }
 

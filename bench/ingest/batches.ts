@@ -25,7 +25,7 @@ export async function measureBatches({ stage, report, pace }: Section): Promise<
   const subject = (name: string, seconds: () => Promise<number>, count = events) => ({
     measurement: report.measurement(SECTION, name, 'events/s'),
     run: async () => {
-      await stage.redis.flushall();
+      await stage.emptyRedis();
       return count / (await seconds());
     },
   });
@@ -63,7 +63,7 @@ export async function measureBatches({ stage, report, pace }: Section): Promise<
   } finally {
     await raw.close();
     await web.stop();
-    await stage.redis.flushall();
+    await stage.emptyRedis();
   }
 }
 

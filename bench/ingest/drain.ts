@@ -80,8 +80,8 @@ async function drainOurs(
   events: number,
   fill: (events: number) => Promise<void>,
 ): Promise<number> {
-  const { redis, usage } = stage;
-  await redis.flushall();
+  const { usage } = stage;
+  await stage.emptyRedis();
   await usage.pause();
   await fill(events);
   await dropStored(stage);
@@ -97,7 +97,7 @@ async function drainOurs(
 
 async function drainNaive(stage: Stage, queue: Queue, events: number, concurrency: number): Promise<number> {
   const collection = stage.db.collection(NAIVE_COLLECTION);
-  await stage.redis.flushall();
+  await stage.emptyRedis();
   await queue.pause();
   await collection.drop();
   const jobs = acceptedEvents(events, 1).map((event) => ({ name: NAIVE_QUEUE.job, data: event }));

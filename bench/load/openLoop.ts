@@ -6,6 +6,8 @@ export interface OpenLoop {
   readonly url: string;
   /** Arrivals a second, evenly spaced, whether or not the server keeps up. */
   readonly rate: number;
+  /** Before anything is measured: the first request of a connection costs the server more than the others. */
+  readonly leadInSeconds: number;
   readonly seconds: number;
   /** Sent in turn. */
   readonly requests: readonly Buffer[];
@@ -14,9 +16,9 @@ export interface OpenLoop {
 }
 
 export interface OpenLoopResult {
-  /** Milliseconds from the moment a request was due to the end of its answer, ascending. */
+  /** Milliseconds from the moment a request was due to the end of its answer, ascending; without those of the lead-in. */
   readonly latencies: Float64Array;
-  /** Answers with another status than 200. */
+  /** Answers with another status than 200, in the lead-in too. */
   readonly refused: number;
 }
 
@@ -29,8 +31,9 @@ const PATIENCE_MILLISECONDS = 20_000;
  * sent, so that a server which stalls is charged for everybody who would have come meanwhile ("coordinated omission").
  */
 export async function offer(load: OpenLoop): Promise<OpenLoopResult> {
-  const total = Math.round(load.rate * load.seconds);
-  const latencies = new Float64Array(total);
+  const leadIn = Math.round(load.rate * load.leadInSeconds);
+  const total = leadIn + Math.round(load.rate * load.seconds);
+  const latencies = new Float64Array(total - leadIn);
   const idle = await Promise.all(
     Array.from({ length: load.connections }, () => HttpConnection.open(load.url)),
   );
@@ -54,7 +57,8 @@ export async function offer(load: OpenLoop): Promise<OpenLoopResult> {
     const request = load.requests[index % load.requests.length];
     if (!request) throw new RangeError('There is no request to send');
     connection.send(request).then((status) => {
-      latencies[index] = performance.now() - startedAt - (index / load.rate) * 1_000;
+      if (index >= leadIn)
+        latencies[index - leadIn] = performance.now() - startedAt - (index / load.rate) * 1_000;
       if (status !== 200) refused++;
       idle.push(connection);
       if (++answered === total) finished.resolve();
@@ -63,7 +67,9 @@ export async function offer(load: OpenLoop): Promise<OpenLoopResult> {
   };
 
   const ticks = setInterval(sendDue, TICK_MILLISECONDS);
-  const patience = wait(load.seconds * 1_000 + PATIENCE_MILLISECONDS, undefined, { ref: false });
+  const patience = wait((load.leadInSeconds + load.seconds) * 1_000 + PATIENCE_MILLISECONDS, undefined, {
+    ref: false,
+  });
   try {
     await Promise.race([finished.promise, patience]);
     if (answered < total) throw new Error(`${total - answered} of ${total} requests were never answered`);

@@ -14,8 +14,10 @@ import { foldUserName } from '../../src/domain/users/userName.ts';
 import { queuePrefix } from '../../src/producers/queues.ts';
 import { usageQueue } from '../../src/queues/usage.ts';
 import { SELLERS } from './reports.ts';
+import { waitUntil } from './waitUntil.ts';
 
 const REDIS_PREFIX = 'bench';
+const REWRITE_SECONDS = 30;
 /** A file system in memory on Linux. */
 const SHARED_MEMORY = '/dev/shm';
 
@@ -36,6 +38,8 @@ export interface Stage {
   /** The environment of every process of the benchmark. */
   readonly environment: Readonly<Record<string, string>>;
   readonly profileFolder: string | undefined;
+  /** Empties Redis, and its log too. */
+  emptyRedis(): Promise<void>;
   /** Safe to call twice. */
   strike(): Promise<void>;
 }
@@ -80,6 +84,8 @@ async function connect(
   stopServers: () => Promise<void>,
 ): Promise<Stage> {
   const redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
+  // Whoever is measured when the log is long enough would pay for rewriting it.
+  await redis.config('SET', 'auto-aof-rewrite-percentage', '0');
   const client = await MongoClient.connect(mongoUrl);
   const db = client.db();
   const usage = new Queue(usageQueue.name, {
@@ -88,6 +94,14 @@ async function connect(
   });
   const adminApiKey = randomBytes(24).toString('base64url');
   await addSellers(db);
+
+  async function emptyRedis(): Promise<void> {
+    await redis.flushall();
+    await redis.bgrewriteaof();
+    await waitUntil('the log of Redis is rewritten', REWRITE_SECONDS, async () =>
+      (await redis.info('persistence')).includes('aof_rewrite_in_progress:0'),
+    );
+  }
 
   async function strike(): Promise<void> {
     try {
@@ -121,10 +135,12 @@ async function connect(
       REDIS_PREFIX,
       ADMIN_API_KEY: adminApiKey,
       LOG_LEVEL: 'info',
-      // What is measured is the server, not its limit.
+      // What is measured is the server, not its limits.
       RATE_LIMIT_EVENTS_PER_MINUTE: '1000000000000',
+      USAGE_QUEUE_LIMIT: '1000000',
     },
     profileFolder: options.profileFolder,
+    emptyRedis,
     strike() {
       struck ??= strike();
       return struck;

@@ -10,7 +10,8 @@ import {
 import type { UsageEvent } from '../domain/usage/report.ts';
 import { LARGEST_USAGE_JOB, usageEventSchema } from '../queues/usage.ts';
 import { ServiceUnavailableError, withRedis } from '../runtime/outage.ts';
-import { inOnePacket } from '../runtime/redisTransaction.ts';
+import { inOnePacket } from '../runtime/redisPacket.ts';
+import { RedisScript } from '../runtime/redisScript.ts';
 
 /** Repeats queue a record again, each time as a run of its own among those that begin before it. */
 const MOST_RANGES_LOOKED_AT = 1_000;
@@ -19,6 +20,16 @@ const MOST_RANGES_LOOKED_AT = 1_000;
 export interface TrackedJob {
   readonly jobId: string;
   readonly events: readonly UsageEvent[];
+}
+
+/** What a script with `TRACKING_FUNCTIONS` is given. */
+export interface Tracking {
+  /** The script's first three. */
+  readonly keys: readonly string[];
+  /** Second argument of `trackGroups`, for each job. */
+  readonly groupsOfJobs: readonly string[];
+  /** Arguments of `trackRanges`. */
+  readonly ranges: readonly string[];
 }
 
 /** Runs of records, as they stand in Redis, and groups. */
@@ -40,6 +51,8 @@ export class UsagePending {
   readonly #groups: string;
   /** Runs of consecutive record ids, `first-last@job`, by their first id. */
   readonly #ranges: string;
+  /** Groups that nobody has asked for yet: job to lines of its groups. */
+  readonly #unsorted: string;
   /** Event key to the event that was first to use it. */
   readonly #claims: string;
 
@@ -50,6 +63,7 @@ export class UsagePending {
     const keys = pendingKeys(prefix);
     this.#groups = keys.groups;
     this.#ranges = keys.ranges;
+    this.#unsorted = keys.unsorted;
     this.#claims = keys.claims;
   }
 
@@ -66,44 +80,43 @@ export class UsagePending {
   }
 
   /**
-   * Makes the jobs' events known. It is called in the transaction that adds the jobs, behind them, and answers with the number
-   * of runs of records that wait in all.
+   * The keys and arguments of `TRACKING_FUNCTIONS` that make the jobs' events known.
    *
-   * @param lastJobKey - of the job that is added last; nothing is made known when it is not there
    * @param replaced - is forgotten at the same moment, so that nobody sees neither or both
    */
-  track(jobs: readonly TrackedJob[], lastJobKey: string, replaced: PendingEntries): Promise<unknown> {
-    return this.redis.eval(
-      TRACK,
-      3,
-      this.#groups,
-      this.#ranges,
-      lastJobKey,
-      linesOf(replaced.groups.map(groupMember)),
-      linesOf(replaced.ranges),
-      linesOf(jobs.flatMap((job) => this.#groupMembers(job.events))),
-      linesOf(jobs.flatMap(rangeMembers)),
-    );
+  tracking(jobs: readonly TrackedJob[], replaced: PendingEntries): Tracking {
+    return {
+      keys: this.#keys,
+      groupsOfJobs: jobs.map((job) => linesOf(this.#groupMembers(job.events))),
+      ranges: [
+        linesOf(replaced.groups.map(groupMember)),
+        linesOf(replaced.ranges),
+        linesOf(jobs.flatMap(rangeMembers)),
+      ],
+    };
   }
 
   /** Forgets the jobs' events, which are stored by now. Claims that belong to other records stay. */
   async settle(jobs: readonly TrackedJob[]): Promise<void> {
-    const groups = jobs.flatMap((job) => this.#groupMembers(job.events));
     const ranges = jobs.flatMap(rangeMembers);
     const claims = jobs.flatMap((job) => claimArguments(job.events));
-    await withRedis(() =>
+    const [unsorted] = await withRedis(() =>
       Promise.all(
         inOnePacket(this.redis, () => [
-          this.redis.zrem(this.#groups, ...groups),
+          this.redis.hdel(this.#unsorted, ...jobs.map((job) => job.jobId)),
           this.redis.zrem(this.#ranges, ...ranges),
           ...(claims.length > 0 ? [this.redis.eval(RELEASE_CLAIMS, 1, this.#claims, ...claims)] : []),
         ]),
       ),
     );
+    if (unsorted === jobs.length) return;
+    const groups = jobs.flatMap((job) => this.#groupMembers(job.events));
+    await withRedis(() => this.redis.zrem(this.#groups, ...groups));
   }
 
   /** What waits for one user. Read it before the totals in MongoDB, and leave out the groups that are stored there. */
   async ofUser(userId: number): Promise<PendingGroup[]> {
+    await this.sortIn();
     // ';' follows ':' in ASCII, so the range ends behind the last group of this user.
     const members = await withRedis(() => this.redis.zrangebylex(this.#groups, `[${userId}:`, `(${userId};`));
     return members.map(decodeGroupMember);
@@ -111,11 +124,22 @@ export class UsagePending {
 
   /** What waits for everybody. */
   async ofEverybody(): Promise<PendingGroup[]> {
+    await this.sortIn();
     const members = await withRedis(() => this.redis.zrange(this.#groups, '0', '-1'));
     return members.map(decodeGroupMember);
   }
 
-  /** The job that may hold a record which is not stored yet. */
+  /**
+   * Puts among the groups what was made known until now. Most jobs are stored before anybody asks, so this is left to who
+   * does. It comes to an end because sorting in is many times faster than what it sorts in can arrive.
+   */
+  async sortIn(): Promise<void> {
+    let left: number;
+    do left = Number(await withRedis(() => SORT_IN.run(this.redis, this.#keys, [SORTED_AT_A_TIME])));
+    while (left > 0);
+  }
+
+  /** The jobs that may hold a record which is not stored yet: its own, and those of its repeats. */
   async jobsOfRecord(recordId: number): Promise<string[]> {
     const members = await withRedis(() =>
       this.redis.zrevrangebyscore(
@@ -188,34 +212,63 @@ export class UsagePending {
     });
   }
 
+  get #keys(): readonly string[] {
+    return [this.#groups, this.#ranges, this.#unsorted];
+  }
+
   #groupMembers(events: readonly UsageEvent[]): string[] {
     return groupPending(events, this.#calendar).map(groupMember);
   }
 }
 
 /** Names of the keys below the usage queue's prefix. */
-export function pendingKeys(prefix: string): { groups: string; ranges: string; claims: string } {
+export function pendingKeys(prefix: string) {
   return {
     groups: `${prefix}:pending-groups`,
     ranges: `${prefix}:pending-records`,
+    unsorted: `${prefix}:pending-unsorted`,
     claims: `${prefix}:event-claims`,
   };
 }
 
+/** What the first who asks after an outage of the workers has to wait for: a hundred thousand groups take a third of a second. */
+const MOST_UNSORTED_JOBS = 4_000;
+/** A few milliseconds of it, during which Redis does nothing else. */
+const SORTED_AT_A_TIME = 50;
+
 /**
- * Makes nothing known when the last job is not there: Redis carries a transaction on when one of its commands fails, and what
- * was refused must not count. It is sent in full each time: by its hash it may be forgotten, and the jobs added without it.
- * Members come as lines of one argument for each set: they hold no line breaks, and a hundred arguments of a command cost more
- * than the rest of it.
+ * Lua functions that keep account of what is pending. KEYS begin with the groups, the ranges and the unsorted groups. Members
+ * come as lines of one argument: they hold no line breaks, and a hundred arguments cost more than the rest of the command.
+ *
+ * `trackGroups(job, groups)` puts a job's groups down as they are, which costs a tenth of sorting each into its place.
+ * `trackRanges(forgottenGroups, forgottenRanges, ranges)` does the rest, once for all jobs, and returns the number of runs.
+ * `sortIn(jobs)` does for at most so many jobs what `trackGroups` has left, and returns for how many it is left to do.
  */
-const TRACK = `
-if redis.call('EXISTS', KEYS[3]) == 0 then return redis.error_reply('ERR The jobs were not added') end
+export const TRACKING_FUNCTIONS = `
+local groups, ranges, unsorted = KEYS[1], KEYS[2], KEYS[3]
 local function eachLine(text, act) for line in string.gmatch(text, '[^\\n]+') do act(line) end end
-eachLine(ARGV[1], function(group) redis.call('ZREM', KEYS[1], group) end)
-eachLine(ARGV[2], function(range) redis.call('ZREM', KEYS[2], range) end)
-eachLine(ARGV[3], function(group) redis.call('ZADD', KEYS[1], 0, group) end)
-eachLine(ARGV[4], function(range) redis.call('ZADD', KEYS[2], string.match(range, '^%d+'), range) end)
-return redis.call('ZCARD', KEYS[2])`;
+local function sortIn(jobs)
+  local taken = redis.call('HRANDFIELD', unsorted, jobs, 'WITHVALUES')
+  for at = 1, #taken, 2 do
+    -- First, because Redis takes this even when its memory is full, and what has begun to write it lets end.
+    redis.call('HDEL', unsorted, taken[at])
+    eachLine(taken[at + 1], function(group) redis.call('ZADD', groups, 0, group) end)
+  end
+  return redis.call('HLEN', unsorted)
+end
+local function trackGroups(job, jobGroups)
+  redis.call('HSET', unsorted, job, jobGroups)
+  if redis.call('HLEN', unsorted) > ${MOST_UNSORTED_JOBS} then sortIn(1) end
+end
+local function trackRanges(forgottenGroups, forgottenRanges, added)
+  eachLine(forgottenGroups, function(group) redis.call('ZREM', groups, group) end)
+  eachLine(forgottenRanges, function(range) redis.call('ZREM', ranges, range) end)
+  eachLine(added, function(range) redis.call('ZADD', ranges, string.match(range, '^%d+'), range) end)
+  return redis.call('ZCARD', ranges)
+end`;
+
+const SORT_IN = new RedisScript(`${TRACKING_FUNCTIONS}
+return sortIn(tonumber(ARGV[1]))`);
 
 function linesOf(members: readonly string[]): string {
   return members.join('\n');

@@ -39,7 +39,7 @@ export class UsagePendingScan {
     }
   }
 
-  /** Pages of the groups. */
+  /** Pages of the groups that are sorted in. */
   async *groups(): AsyncGenerator<PendingGroup[]> {
     for await (const members of this.#members(this.#keys.groups)) yield members.map(decodeGroupMember);
   }

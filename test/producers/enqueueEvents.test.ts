@@ -1,10 +1,12 @@
 import { once } from 'node:events';
+import { Job } from 'bullmq';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { startRedis } from '../../embedded/redis.ts';
 import { BusinessCalendar } from '../../src/domain/time/businessCalendar.ts';
 import { UsagePending } from '../../src/models/usagePending.ts';
 import { openQueues, queuePrefix } from '../../src/producers/queues.ts';
+import { addTrackedJobs } from '../../src/producers/usage/addTrackedJobs.ts';
 import { enqueueEvents } from '../../src/producers/usage/enqueueEvents.ts';
 import { usageQueue } from '../../src/queues/usage.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
@@ -32,6 +34,7 @@ async function openUsageQueue() {
   return {
     redis,
     queue,
+    pending,
     enqueue: (...recordIds: number[]) => enqueueEvents(queue, pending, recordIds.map(usageEvent), []),
     async waiting() {
       const hours = (await pending.ofEverybody()).flatMap((group) => group.hours);
@@ -50,36 +53,12 @@ test('events come into jobs of a hundred, and wait', async () => {
   expect(await waiting()).toEqual({ jobs: 3, runs: 3, events: 201n });
 });
 
-test('a Redis that forgot its scripts is an outage, once', async () => {
+test('a Redis that forgot its scripts is told them anew', async () => {
   const { redis, enqueue, waiting } = await openUsageQueue();
   await enqueue(1);
   await redis.script('FLUSH');
-  const ready = once(redis, 'ready');
-  await expect(enqueue(2)).rejects.toThrow(ServiceUnavailableError);
-  await ready;
-  await enqueue(3);
-  expect(await waiting()).toEqual({ jobs: 2, runs: 2, events: 2n });
-});
-
-test('what a forgotten script refuses does not count', async () => {
-  const { redis, queue, enqueue, waiting } = await openUsageQueue();
-  // The connection takes it for known that the script is there which adds jobs.
-  await queue.add('store-reports', {});
-  await redis.script('FLUSH');
-  const ready = once(redis, 'ready');
-  await expect(enqueue(1)).rejects.toThrow(ServiceUnavailableError);
-  await ready;
-  expect(await waiting()).toEqual({ jobs: 1, runs: 0, events: 0n });
-});
-
-test('what is queued counts, whatever scripts were forgotten', async () => {
-  const { redis, queue, enqueue, waiting } = await openUsageQueue();
-  await enqueue(1);
-  await redis.script('FLUSH');
-  // Only the script is there again that adds jobs: ioredis sends a forgotten one anew.
-  await queue.add('store-reports', {});
-  await enqueue(2);
-  expect(await waiting()).toEqual({ jobs: 3, runs: 2, events: 2n });
+  await Promise.all([enqueue(2), enqueue(3)]);
+  expect(await waiting()).toEqual({ jobs: 3, runs: 3, events: 3n });
 });
 
 test('a Redis whose memory is full is an outage, and nothing is half queued', async () => {
@@ -89,4 +68,23 @@ test('a Redis whose memory is full is an outage, and nothing is half queued', as
   await expect(enqueue(2)).rejects.toThrow(ServiceUnavailableError);
   await redis.config('SET', 'maxmemory', '0');
   expect(await waiting()).toEqual({ jobs: 1, runs: 1, events: 1n });
+  await enqueue(3);
+  expect(await waiting()).toEqual({ jobs: 2, runs: 2, events: 2n });
+});
+
+test('what waits can be read while the memory of Redis is full', async () => {
+  const { redis, enqueue, waiting } = await openUsageQueue();
+  await enqueue(1);
+  await redis.config('SET', 'maxmemory', '1');
+  expect(await waiting()).toEqual({ jobs: 1, runs: 1, events: 1n });
+});
+
+test('a job that BullMQ would add in another way is refused, and nothing is known of it', async () => {
+  const { queue, pending, waiting } = await openUsageQueue();
+  const job = new Job(queue, 'store-reports', {}, { priority: 1 }, 'prioritized').asJSON();
+  const jobs = [{ jobId: 'prioritized', events: [usageEvent(1)], job }];
+  await expect(addTrackedJobs(queue, pending, jobs, { ranges: [], groups: [] })).rejects.toThrow(
+    'BullMQ would add the job with addPrioritizedJob',
+  );
+  expect(await waiting()).toEqual({ jobs: 0, runs: 0, events: 0n });
 });

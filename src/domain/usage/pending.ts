@@ -21,47 +21,46 @@ export interface PendingGroup {
  * jobs or in one: repeats that come at the same moment share a job.
  */
 export function groupPending(events: readonly UsageEvent[], calendar: BusinessCalendar): PendingGroup[] {
-  const groups = new Map<string, UsageEvent[]>();
+  const alone = new Map<number, UsageEvent>();
+  const ofUsers = new Map<number, [UsageEvent, ...UsageEvent[]]>();
   for (const event of events) {
-    const alone = mayBeQueuedTwice(event);
-    const key = alone ? `record ${event.record_id}` : `user ${event.user_id}`;
-    const group = groups.get(key);
-    if (!group) groups.set(key, [event]);
-    else if (!alone) group.push(event);
+    if (mayBeQueuedTwice(event)) {
+      if (!alone.has(event.record_id)) alone.set(event.record_id, event);
+      continue;
+    }
+    const ofUser = ofUsers.get(event.user_id);
+    if (ofUser) ofUser.push(event);
+    else ofUsers.set(event.user_id, [event]);
   }
-  return [...groups.values()].flatMap((group) => {
-    const first = group[0];
-    if (!first) return [];
-    return {
-      user_id: first.user_id,
-      representative: first.record_id,
-      hours: sumIntoBuckets(group, 'hour', calendar),
-      oldest_received_at: group.reduce(
-        (oldest, event) => Math.min(oldest, event.received_at),
-        first.received_at,
-      ),
-    };
-  });
+  return [
+    ...Array.from(ofUsers.values(), (group) => groupOf(group, calendar)),
+    ...Array.from(alone.values(), (event) => groupOf([event], calendar)),
+  ];
+}
+function groupOf(events: readonly [UsageEvent, ...UsageEvent[]], calendar: BusinessCalendar): PendingGroup {
+  const [first] = events;
+  return {
+    user_id: first.user_id,
+    representative: first.record_id,
+    hours: sumIntoBuckets(events, 'hour', calendar),
+    oldest_received_at: events.reduce(
+      (oldest, event) => Math.min(oldest, event.received_at),
+      first.received_at,
+    ),
+  };
 }
 
 export function mayBeQueuedTwice(event: UsageEvent): boolean {
   return event.event_id !== undefined || event.voids !== undefined;
 }
 
-/** The group as one line of text, for Redis. */
+/** The group as one line of JSON, for Redis. Put together by hand: `JSON.stringify` takes twice as long, for every report. */
 export function encodePendingGroup(group: PendingGroup): string {
-  return JSON.stringify([
-    group.oldest_received_at,
-    group.hours.map((hour) => [
-      hour.start,
-      String(hour.image_count),
-      String(hour.image_cost),
-      String(hour.video_count),
-      String(hour.video_cost),
-      String(hour.total_cost),
-      hour.last_received_at,
-    ]),
-  ]);
+  const hours = group.hours.map(
+    (hour) =>
+      `[${hour.start},"${hour.image_count}","${hour.image_cost}","${hour.video_count}","${hour.video_cost}","${hour.total_cost}",${hour.last_received_at}]`,
+  );
+  return `[${group.oldest_received_at},[${hours.join(',')}]]`;
 }
 
 const integerText = z

@@ -57,6 +57,9 @@ export function sumIntoBuckets(
   unit: CalendarUnit,
   calendar: BusinessCalendar,
 ): UsageBucket[] {
+  const [first] = events;
+  // Most groups of single reports.
+  if (first && events.length === 1) return [finished(firstOf(first, unit, calendar.startOf(unit, first.at)))];
   const sums = new Map<string, MutableBucket>();
   for (const event of events) {
     const start = calendar.startOf(unit, event.at);
@@ -65,14 +68,7 @@ export function sumIntoBuckets(
     if (sum) addInto(sum, event);
     else sums.set(key, firstOf(event, unit, start));
   }
-  return [...sums.values()].map((sum) => ({
-    ...sum,
-    image_count: BigInt(sum.image_count),
-    image_cost: BigInt(sum.image_cost),
-    video_count: BigInt(sum.video_count),
-    video_cost: BigInt(sum.video_cost),
-    total_cost: BigInt(sum.total_cost),
-  }));
+  return Array.from(sums.values(), finished);
 }
 
 /** The same sums in coarser buckets, or in those of the same unit as one each; hours fit into days, days into months. */
@@ -130,6 +126,20 @@ function firstOf(event: UsageEvent, unit: CalendarUnit, start: number): MutableB
 function addInto(sum: MutableBucket, event: UsageEvent): void {
   for (const amount of USAGE_AMOUNTS) sum[amount] = exactSum(sum[amount], event[amount]);
   if (event.received_at > sum.last_received_at) sum.last_received_at = event.received_at;
+}
+
+function finished(sum: MutableBucket): UsageBucket {
+  return {
+    user_id: sum.user_id,
+    unit: sum.unit,
+    start: sum.start,
+    image_count: BigInt(sum.image_count),
+    image_cost: BigInt(sum.image_cost),
+    video_count: BigInt(sum.video_count),
+    video_cost: BigInt(sum.video_cost),
+    total_cost: BigInt(sum.total_cost),
+    last_received_at: sum.last_received_at,
+  };
 }
 
 function exactSum(left: number | bigint, right: number): number | bigint {

@@ -5,7 +5,7 @@ import type { IconImage } from '../../domain/icons/icon.ts';
 import type { JobEnvelope, Payload } from '../../queues/defineQueue.ts';
 import { iconBatchesQueue, iconsQueue } from '../../queues/icons.ts';
 import { withRedis } from '../../runtime/outage.ts';
-import { sendingForgottenScripts } from '../../runtime/redisTransaction.ts';
+import { sendingForgottenScripts } from '../../runtime/redisScript.ts';
 import { jobOptions } from '../jobOptions.ts';
 import { connectionOptions, type OpenQueues, prefixOf } from '../queues.ts';
 

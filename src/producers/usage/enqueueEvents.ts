@@ -5,8 +5,8 @@ import type { PendingEntries, TrackedJob, UsagePending } from '../../models/usag
 import type { JobEnvelope, Payload } from '../../queues/defineQueue.ts';
 import { LARGEST_USAGE_JOB, usageQueue } from '../../queues/usage.ts';
 import { withRedis } from '../../runtime/outage.ts';
-import { inTransaction } from '../../runtime/redisTransaction.ts';
 import { jobOptions } from '../jobOptions.ts';
+import { addTrackedJobs, type JobToAdd } from './addTrackedJobs.ts';
 
 const JOB = 'store-reports';
 const options = jobOptions(usageQueue, JOB);
@@ -17,10 +17,9 @@ const processTag = randomBytes(6).toString('hex');
 let jobCount = 0;
 
 /**
- * Puts the events into the queue, up to a hundred in one job, and makes them known as pending: one transaction, all of
- * it or nothing.
+ * Puts the events into the queue, up to a hundred in one job, and makes them known as pending, all of it or nothing.
  *
- * @param replaced - what was known of the events' former job; it is forgotten in the same transaction
+ * @param replaced - what was known of the events' former job; it is forgotten at the same moment
  * @returns how many runs of records wait in all
  * @throws ServiceUnavailableError when Redis is away; if it went away while answering, the events may be queued
  */
@@ -31,24 +30,14 @@ export function enqueueEvents(
   requestIds: readonly string[],
   replaced: PendingEntries = { ranges: [], groups: [] },
 ): Promise<number> {
-  return withRedis(async () => {
-    const client = await queue.backend.client;
-    const tracked = cutIntoJobs(events);
-    const jobs = tracked.map(({ jobId, events: jobEvents }) => {
-      const data: JobEnvelope<Payload<typeof usageQueue, typeof JOB>> = {
-        payload: { events: [...jobEvents] },
-        request_ids: requestIds,
-      };
-      return { jobId, job: new Job(queue, JOB, data, options, jobId).asJSON() };
-    });
-    const lastJobKey = queue.toKey(tracked.at(-1)?.jobId ?? '');
-    const replies = await inTransaction(pending.redis, () => [
-      // What `queue.addBulk` does with a pipeline.
-      ...jobs.map(({ jobId, job }) => queue.backend.addJobToTransaction(client, job, jobId)),
-      pending.track(tracked, lastJobKey, replaced),
-    ]);
-    return Number(replies.at(-1));
+  const jobs = cutIntoJobs(events).map(({ jobId, events: jobEvents }): JobToAdd => {
+    const data: JobEnvelope<Payload<typeof usageQueue, typeof JOB>> = {
+      payload: { events: [...jobEvents] },
+      request_ids: requestIds,
+    };
+    return { jobId, events: jobEvents, job: new Job(queue, JOB, data, options, jobId).asJSON() };
   });
+  return withRedis(() => addTrackedJobs(queue, pending, jobs, replaced));
 }
 
 function cutIntoJobs(events: readonly UsageEvent[]): TrackedJob[] {

@@ -51,8 +51,13 @@ interface ToWrite {
   readonly request: RecordingRequest;
 }
 
-/** While Redis waits for its disk with one write, the next one is already there. */
-const WRITE_LIMITS = { largestWrite: 1_000, mostWaiting: 10_000, writesAtOnce: 2 } as const;
+/** While Redis waits for its disk with one write, the next ones are already there, and are made safe together. */
+const WRITE_LIMITS = {
+  largestWrite: 1_000,
+  mostWaiting: 10_000,
+  writesAtOnce: Number(process.env.WAO ?? 8),
+} as const;
+const CLAIM_LIMITS = { ...WRITE_LIMITS, writesAtOnce: 2 } as const;
 const BACKLOG_REFRESH_MILLISECONDS = 250;
 
 /**
@@ -72,7 +77,7 @@ export class UsageRecorder {
     this.#dependencies = dependencies;
     this.#recordIds = new RecordIds(dependencies.connection);
     this.#writes = new Coalescer((shared) => this.#writeShared(shared), WRITE_LIMITS);
-    this.#claims = new Coalescer((events) => this.#claim(events), WRITE_LIMITS);
+    this.#claims = new Coalescer((events) => this.#claim(events), CLAIM_LIMITS);
   }
 
   /**

@@ -82,6 +82,7 @@ export function createSweepPending(
   }
 
   async function sweepGroups(run: Run): Promise<number> {
+    await pending.sortIn();
     let swept = 0;
     for await (const page of scan.groups()) {
       run.signal.throwIfAborted();

@@ -1,0 +1,78 @@
+import type { JobJson, Queue, RedisClient, RedisQueueBackend } from 'bullmq';
+import { addStandardJob } from 'bullmq/dist/esm/scripts/addStandardJob-9.js';
+import {
+  type PendingEntries,
+  TRACKING_FUNCTIONS,
+  type TrackedJob,
+  type UsagePending,
+} from '../../models/usagePending.ts';
+import { RedisScript } from '../../runtime/redisScript.ts';
+
+/** A job as BullMQ writes it down, and the events in it. */
+export interface JobToAdd extends TrackedJob {
+  readonly job: JobJson;
+}
+
+/**
+ * BullMQ's own script for each job, and what is known of its events, in one script: it costs half of what a transaction of the
+ * two does, and Redis refuses it as a whole or not at all.
+ *
+ * BullMQ does not publish its scripts, but the file is named after the number of keys: with a release that calls it otherwise
+ * no process starts.
+ */
+const ADD_TRACKED_JOBS = new RedisScript(`
+${TRACKING_FUNCTIONS}
+local function addJob(KEYS, ARGV)
+${addStandardJob.content}
+end
+local queueKeys = { unpack(KEYS, 4) }
+for at = 4, #ARGV, 5 do
+  addJob(queueKeys, { ARGV[at], ARGV[at + 1], ARGV[at + 2] })
+  trackGroups(ARGV[at + 3], ARGV[at + 4])
+end
+return trackRanges(ARGV[1], ARGV[2], ARGV[3])`);
+
+/**
+ * Adds the jobs and makes their events known as pending, all of it or nothing.
+ *
+ * @param replaced - what was known of the events' former job; it is forgotten at the same moment
+ * @returns how many runs of records wait in all
+ * @throws what ioredis or Redis refuses it with
+ */
+export async function addTrackedJobs(
+  queue: Queue,
+  pending: UsagePending,
+  jobs: readonly JobToAdd[],
+  replaced: PendingEntries,
+): Promise<number> {
+  const { keys, groupsOfJobs, ranges } = pending.tracking(jobs, replaced);
+  const client = await queue.backend.client;
+  const commands = await Promise.all(jobs.map(({ job, jobId }) => addCommand(queue, client, job, jobId)));
+  const queueKeys = commands[0]?.slice(0, addStandardJob.keys) ?? [];
+  const args = jobs.flatMap(({ jobId }, index) => [
+    ...(commands[index]?.slice(addStandardJob.keys) ?? []),
+    jobId,
+    groupsOfJobs[index] ?? '',
+  ]);
+  return Number(await ADD_TRACKED_JOBS.run(pending.redis, [...keys, ...queueKeys], [...ranges, ...args]));
+}
+
+/** Keys and arguments of the command by which BullMQ would add the job. */
+async function addCommand(
+  queue: Queue,
+  client: RedisClient,
+  job: JobJson,
+  jobId: string,
+): Promise<readonly (string | Buffer)[]> {
+  let command: readonly (string | Buffer)[] = [];
+  const recorder: RedisQueueBackend = Object.create(queue.backend, {
+    execCommand: {
+      value: (_client: RedisClient, name: string, keysAndArguments: readonly (string | Buffer)[]) => {
+        if (name !== addStandardJob.name) throw new Error(`BullMQ would add the job with ${name}`);
+        command = keysAndArguments;
+      },
+    },
+  });
+  await recorder.addJobToTransaction(client, job, jobId);
+  return command;
+}
