@@ -39,7 +39,7 @@ function rowsOf(user_id: number): Promise<number> {
 /** Runs workers until the user has so many rows and nothing is left to do. */
 async function store(user_id: number, rows: number): Promise<void> {
   const stop = await startLocalWorkers(system, {}, ['usage']);
-  const pending = `${queuePrefix(system.prefix, usageQueue.name)}:pending-groups`;
+  const pending = `${queuePrefix(system.prefix, usageQueue.name)}:pending-records`;
   try {
     await waitFor(`${rows} rows are stored and nothing waits`, async () =>
       (await rowsOf(user_id)) >= rows && (await system.redis.exists(pending)) === 0 ? true : undefined,

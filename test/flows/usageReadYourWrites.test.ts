@@ -111,7 +111,7 @@ test('while two workers drain thousands, every single answer is the full sum', a
     (await records.countDocuments({ user_id: { $in: ids } })) === events.length ? true : undefined,
   );
   await waitFor('nothing is pending', async () =>
-    (await system.redis.exists(`${queuePrefix(system.prefix, usageQueue.name)}:pending-groups`)) === 0
+    (await system.redis.exists(`${queuePrefix(system.prefix, usageQueue.name)}:pending-records`)) === 0
       ? true
       : undefined,
   );

@@ -27,7 +27,7 @@ async function newSeller(userName = uniqueName('seller')): Promise<{ userName: s
 /** Runs workers until everything that waits is stored. */
 async function storeAll(): Promise<void> {
   const stop = await startLocalWorkers(system, {}, ['usage']);
-  const pending = `{${system.prefix}:usage}:pending-groups`;
+  const pending = `{${system.prefix}:usage}:pending-records`;
   try {
     await waitFor('nothing waits', async () =>
       (await system.redis.exists(pending)) === 0 ? true : undefined,
