@@ -42,7 +42,7 @@ export async function measureBacklog({ stage, report, pace }: Section, drainRate
     };
     const requests = encodedBatches(stage.adminApiKey, 8, EVENTS_PER_REQUEST);
     const { outcome, samples } = await watchedDuring(stage, offer({ ...load, requests }));
-    const { latencies, refused } = outcome;
+    const { latencies, sent, refused } = outcome;
     addRow(report, 'offered', 'events/s', offered);
     addRow(report, 'batches refused', '', refused);
     const p99 = percentile(latencies, 0.99);
@@ -52,7 +52,7 @@ export async function measureBacklog({ stage, report, pace }: Section, drainRate
     report.compareWith('growth / offered', growth, offered, { atMost: FLAT });
 
     await waitUntil('the rest is stored', 60, async () => (await pendingEvents(stage)) === 0);
-    await requireStored(stage, (latencies.length - refused) * EVENTS_PER_REQUEST);
+    await requireStored(stage, (sent - refused) * EVENTS_PER_REQUEST);
   } finally {
     await worker.stop();
     await web.stop();

@@ -18,7 +18,9 @@ export interface OpenLoop {
 export interface OpenLoopResult {
   /** Milliseconds from the moment a request was due to the end of its answer, ascending; without those of the lead-in. */
   readonly latencies: Float64Array;
-  /** Answers with another status than 200, in the lead-in too. */
+  /** Requests in all, those of the lead-in too. */
+  readonly sent: number;
+  /** Of them, those answered with another status than 200. */
   readonly refused: number;
 }
 
@@ -73,7 +75,7 @@ export async function offer(load: OpenLoop): Promise<OpenLoopResult> {
   try {
     await Promise.race([finished.promise, patience]);
     if (answered < total) throw new Error(`${total - answered} of ${total} requests were never answered`);
-    return { latencies: latencies.sort(), refused };
+    return { latencies: latencies.sort(), sent, refused };
   } finally {
     clearInterval(ticks);
     for (const connection of opened) connection.close();

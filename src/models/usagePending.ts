@@ -44,7 +44,7 @@ export interface PendingEntries {
  * written with its job and taken away after the row is stored, and whoever reads it leaves out what is stored already.
  */
 export class UsagePending {
-  /** The usage queue is on it too: transactions span both. */
+  /** The usage queue is on it too: a script adds to both. */
   readonly redis: Redis;
   readonly #calendar: BusinessCalendar;
   /** Sorted by its text, `user:representative:sums`, so that one user's groups lie side by side. */
@@ -115,28 +115,39 @@ export class UsagePending {
   }
 
   /** What waits for one user. Read it before the totals in MongoDB, and leave out the groups that are stored there. */
-  async ofUser(userId: number): Promise<PendingGroup[]> {
-    await this.sortIn();
+  ofUser(userId: number): Promise<PendingGroup[]> {
     // ';' follows ':' in ASCII, so the range ends behind the last group of this user.
-    const members = await withRedis(() => this.redis.zrangebylex(this.#groups, `[${userId}:`, `(${userId};`));
-    return members.map(decodeGroupMember);
+    return this.#read(`[${userId}:`, `(${userId};`, `${userId}:`);
   }
 
   /** What waits for everybody. */
-  async ofEverybody(): Promise<PendingGroup[]> {
-    await this.sortIn();
-    const members = await withRedis(() => this.redis.zrange(this.#groups, '0', '-1'));
-    return members.map(decodeGroupMember);
+  ofEverybody(): Promise<PendingGroup[]> {
+    return this.#read('-', '+', '');
   }
 
-  /**
-   * Puts among the groups what was made known until now. Most jobs are stored before anybody asks, so this is left to who
-   * does. It comes to an end because sorting in is many times faster than what it sorts in can arrive.
-   */
+  /** In one moment: a group that is moved meanwhile is seen where it was or where it is. */
+  async #read(first: string, last: string, beginning: string): Promise<PendingGroup[]> {
+    const members = await this.#untilFewAreUnsorted(async (jobs) => {
+      const answer: unknown = await READ.run(this.redis, this.#keys, [jobs, first, last, beginning]);
+      return Array.isArray(answer) ? answer : undefined;
+    });
+    // A report that was queued again with another job has the same member twice.
+    return [...new Set(members)].map((member) => decodeGroupMember(String(member)));
+  }
+
+  /** Puts all groups into their places, for who goes through them page by page. */
   async sortIn(): Promise<void> {
-    let left: number;
-    do left = Number(await withRedis(() => SORT_IN.run(this.redis, this.#keys, [SORTED_AT_A_TIME])));
-    while (left > 0);
+    await this.#untilFewAreUnsorted(async (jobs) =>
+      (await SORT_IN.run(this.redis, this.#keys, [jobs])) === 0 ? true : undefined,
+    );
+  }
+
+  /** Others may add as fast as a round sorts in, so each takes more jobs, in the end all that may be unsorted. */
+  async #untilFewAreUnsorted<T>(round: (jobs: number) => Promise<T | undefined>): Promise<T> {
+    for (let jobs = FEW_JOBS; ; jobs += FEW_JOBS) {
+      const done = await withRedis(() => round(jobs));
+      if (done !== undefined) return done;
+    }
   }
 
   /** The jobs that may hold a record which is not stored yet: its own, and those of its repeats. */
@@ -231,10 +242,10 @@ export function pendingKeys(prefix: string) {
   };
 }
 
-/** What the first who asks after an outage of the workers has to wait for: a hundred thousand groups take a third of a second. */
+/** What the first who asks after an outage of the workers waits for: a hundred thousand groups take a third of a second. */
 const MOST_UNSORTED_JOBS = 4_000;
-/** A few milliseconds of it, during which Redis does nothing else. */
-const SORTED_AT_A_TIME = 50;
+/** Are looked through where they are. Sorting in as many takes Redis up to ten milliseconds, during which it does nothing else. */
+const FEW_JOBS = 50;
 
 /**
  * Lua functions that keep account of what is pending. KEYS begin with the groups, the ranges and the unsorted groups. Members
@@ -269,6 +280,23 @@ end`;
 
 const SORT_IN = new RedisScript(`${TRACKING_FUNCTIONS}
 return sortIn(tonumber(ARGV[1]))`);
+
+/**
+ * Answers with the groups between two bounds, also with those that are unsorted and begin so; or, while too many are unsorted,
+ * only with how many. Where few are it writes nothing, so that whoever asks does not wait for the disk.
+ */
+const READ = new RedisScript(`${TRACKING_FUNCTIONS}
+local left = redis.call('HLEN', unsorted)
+if left > ${FEW_JOBS} then left = sortIn(tonumber(ARGV[1])) end
+if left > ${FEW_JOBS} then return left end
+local found = redis.call('ZRANGEBYLEX', groups, ARGV[2], ARGV[3])
+local beginning = ARGV[4]
+for _, jobGroups in ipairs(redis.call('HVALS', unsorted)) do
+  eachLine(jobGroups, function(group)
+    if string.sub(group, 1, #beginning) == beginning then found[#found + 1] = group end
+  end)
+end
+return found`);
 
 function linesOf(members: readonly string[]): string {
   return members.join('\n');

@@ -37,6 +37,7 @@ export function groupPending(events: readonly UsageEvent[], calendar: BusinessCa
     ...Array.from(alone.values(), (event) => groupOf([event], calendar)),
   ];
 }
+
 function groupOf(events: readonly [UsageEvent, ...UsageEvent[]], calendar: BusinessCalendar): PendingGroup {
   const [first] = events;
   return {

@@ -13,12 +13,15 @@ export interface JobToAdd extends TrackedJob {
   readonly job: JobJson;
 }
 
+/** How many of BullMQ's script are no keys; `addJob` below hands them on. */
+const ARGUMENTS_OF_JOB = 3;
+
 /**
  * BullMQ's own script for each job, and what is known of its events, in one script: it costs half of what a transaction of the
  * two does, and Redis refuses it as a whole or not at all.
  *
- * BullMQ does not publish its scripts, but the file is named after the number of keys: with a release that calls it otherwise
- * no process starts.
+ * BullMQ does not publish its scripts. The file is named after the number of keys: with a release that has others no process
+ * starts.
  */
 const ADD_TRACKED_JOBS = new RedisScript(`
 ${TRACKING_FUNCTIONS}
@@ -26,7 +29,7 @@ local function addJob(KEYS, ARGV)
 ${addStandardJob.content}
 end
 local queueKeys = { unpack(KEYS, 4) }
-for at = 4, #ARGV, 5 do
+for at = 4, #ARGV, ${ARGUMENTS_OF_JOB + 2} do
   addJob(queueKeys, { ARGV[at], ARGV[at + 1], ARGV[at + 2] })
   trackGroups(ARGV[at + 3], ARGV[at + 4])
 end
@@ -68,7 +71,11 @@ async function addCommand(
   const recorder: RedisQueueBackend = Object.create(queue.backend, {
     execCommand: {
       value: (_client: RedisClient, name: string, keysAndArguments: readonly (string | Buffer)[]) => {
-        if (name !== addStandardJob.name) throw new Error(`BullMQ would add the job with ${name}`);
+        if (
+          name !== addStandardJob.name ||
+          keysAndArguments.length !== addStandardJob.keys + ARGUMENTS_OF_JOB
+        )
+          throw new Error(`BullMQ would add the job with ${name} in another way`);
         command = keysAndArguments;
       },
     },

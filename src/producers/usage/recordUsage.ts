@@ -55,7 +55,7 @@ interface ToWrite {
 const WRITE_LIMITS = {
   largestWrite: 1_000,
   mostWaiting: 10_000,
-  writesAtOnce: Number(process.env.WAO ?? 8),
+  writesAtOnce: 8,
 } as const;
 const CLAIM_LIMITS = { ...WRITE_LIMITS, writesAtOnce: 2 } as const;
 const BACKLOG_REFRESH_MILLISECONDS = 250;
