@@ -16,9 +16,6 @@ import {
 import { LedgerBook, type LedgerChange } from './ledgerBook.ts';
 import { inTransaction } from './transaction.ts';
 
-export type { OnceAnswer, Reply } from './idempotency.ts';
-export type { LedgerChange } from './ledgerBook.ts';
-
 /** A write that must not be done twice, and what it answers. */
 export interface Once extends OnceKey {
   /** Says what is answered, also to a refusal. May be called several times; the last call is the one that counts. */

@@ -1,7 +1,8 @@
 import mongoose, { type Connection } from 'mongoose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { OnceAnswer } from '../../src/models/idempotency.ts';
 import { runOnce } from '../../src/models/idempotency.ts';
-import { Ledger, type OnceAnswer } from '../../src/models/ledger.ts';
+import { Ledger } from '../../src/models/ledger.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { addUser, balanceOf, deduct, expectSound, once } from './ledgerCommands.ts';
 

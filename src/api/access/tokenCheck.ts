@@ -3,8 +3,9 @@ import type { Environment } from '../../../config/env.ts';
 import { type Account, scopesOf } from '../../domain/accounts/account.ts';
 import type { Caller } from '../../domain/accounts/caller.ts';
 import { RecentLookups } from '../../runtime/recentLookups.ts';
-import { AccessTokens, type TokenClaims } from '../tokens/accessTokens.ts';
+import { AccessTokens } from '../tokens/accessTokens.ts';
 import { findTokenAccount } from '../tokens/tokenAccount.ts';
+import type { TokenClaims } from '../tokens/verdict.ts';
 import type { Verdict } from './verdict.ts';
 
 const MOST_REMEMBERED = 10_000;

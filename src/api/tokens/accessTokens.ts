@@ -8,8 +8,6 @@ import { OutsideIssuer } from './outsideIssuer.ts';
 import { SigningKey } from './signingKey.ts';
 import { CLOCK_TOLERANCE_SECONDS, type TokenVerdict } from './verdict.ts';
 
-export type { TokenClaims, TokenVerdict } from './verdict.ts';
-
 /** Both name this product: its tokens are for itself. */
 const OWN_NAME = 'millrace';
 const ALGORITHM = 'HS256';

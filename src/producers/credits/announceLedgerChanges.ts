@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { LedgerChange } from '../../models/ledger.ts';
+import type { LedgerChange } from '../../models/ledgerBook.ts';
 import { webhooksQueue } from '../../queues/webhooks.ts';
 import { publishBalances } from '../../runtime/balanceFeed.ts';
 import type { Logger } from '../../runtime/logger.ts';

@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { LedgerCommand, LedgerOutcome } from '../../../domain/credits/ledger.ts';
-import type { Ledger, Reply } from '../../../models/ledger.ts';
+import type { Reply } from '../../../models/idempotency.ts';
+import type { Ledger } from '../../../models/ledger.ts';
 import type { Fields } from '../../body/readFields.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import type { HttpError } from '../../errors.ts';

@@ -1,5 +1,6 @@
 import type { Connection } from 'mongoose';
-import type { Ledger, LedgerChange } from '../../../models/ledger.ts';
+import type { Ledger } from '../../../models/ledger.ts';
+import type { LedgerChange } from '../../../models/ledgerBook.ts';
 import type { FirstContact } from './firstContact.ts';
 import type { LiveBalances } from './liveBalances.ts';
 
