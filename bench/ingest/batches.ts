@@ -49,7 +49,8 @@ export async function measureBatches({ stage, report, pace }: Section): Promise<
     post(randomBytes(6).toString('base64url')),
   );
   try {
-    await Promise.all([plain.run(), wide.run()]);
+    await plain.run();
+    await wide.run();
     await keyed.run();
     await roundRobin(report, pace.rounds, [adds, bulk, wide, plain, keyed]);
     const target = { atLeast: 0.4 };
