@@ -9,7 +9,7 @@ const SECTION = 'h latency';
 const RATES = [4_500, 2_250] as const;
 const CONNECTIONS = 512;
 /** Until the compiler has done its work a server stands still for 10 to 30 ms at a time; a larger one takes longer to get there. */
-const WARM_UP_REQUESTS = 100_000;
+const WARM_UP_REQUESTS = 400_000;
 /** At each rate, because waiting requests and lone ones take different ways. */
 const WARM_UP_SECONDS = 5;
 const LEAD_IN_SECONDS = 0.5;

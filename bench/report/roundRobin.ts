@@ -17,7 +17,7 @@ export async function roundRobin(
   }
 }
 
-const WARM_UP_ROUNDS = 3;
+const WARM_UP_ROUNDS = 8;
 
 /** Runs everything unmeasured until the compiler has done its work: a larger server takes longer to get there. */
 export async function warmUp(subjects: readonly Subject[]): Promise<void> {
