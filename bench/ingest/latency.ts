@@ -36,7 +36,7 @@ export async function measureLatency({ stage, report, pace }: Section): Promise<
         refused: report.measurement(SECTION, `${name}, refused`, 'requests'),
       }));
       for (const { load } of subjects) await offer({ ...load, seconds: WARM_UP_SECONDS });
-      for (let round = 0; round < pace.rounds; round++) {
+      for (let round = 0; round < pace.latencyRounds; round++) {
         for (const { load, p50, p99, max, refused } of subjects) {
           await stage.emptyRedis();
           const result = await offer({ ...load, seconds: pace.latencySeconds });
