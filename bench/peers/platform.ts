@@ -21,7 +21,16 @@ export async function servePlatform(route: Route): Promise<void> {
   const queues = openQueues(redis, environment.REDIS_PREFIX);
   const audit = new AuditTrail(mongo, logger);
   const server = createServer(
-    { environment, logger, redis, mongo, queues, audit, exampleSeller: 'demo.seller' },
+    {
+      environment,
+      logger,
+      redis,
+      mongo,
+      queues,
+      audit,
+      isDataKnown: () => true,
+      exampleSeller: 'demo.seller',
+    },
     [route],
   );
   shutdownOnSignals(logger, environment.DRAIN_TIMEOUT_SECONDS, []);

@@ -61,11 +61,21 @@ async function main(environment: Environment): Promise<void> {
     { redis, mongo, queues, ledger, workspace: { writer, firstContact } },
     logger,
   );
+  let isDataKnown = false;
   const server = createServer(
-    { environment, logger, redis, mongo, queues, audit, exampleSeller: 'demo.seller' },
+    {
+      environment,
+      logger,
+      redis,
+      mongo,
+      queues,
+      audit,
+      isDataKnown: () => isDataKnown,
+      exampleSeller: 'demo.seller',
+    },
     [
       // First, because the router looks at one after another, and reports are by far the most requests.
-      ...usageRoutes(usageDependencies(environment, redis, mongo, queues)),
+      ...usageRoutes(usageDependencies(environment, redis, mongo, queues, () => isDataKnown)),
       ...accountRoutes(auth),
       ...authRoutes(auth),
       ...creditsRoutes(credits.dependencies),
@@ -100,6 +110,7 @@ async function main(environment: Environment): Promise<void> {
       () => untilStoresAnswer(redis, mongo, stopping.signal),
       async () => {
         await requireUsageTimeZone(mongo, environment.BUSINESS_TIME_ZONE);
+        isDataKnown = true;
         await ensureFirstSuperadmin(mongo, auth.passwords, environment, logger);
       },
     );
@@ -113,6 +124,7 @@ function usageDependencies(
   redis: Redis,
   connection: Connection,
   queues: OpenQueues,
+  isZoneKnown: () => boolean,
 ): UsageRouteDependencies {
   const calendar = new BusinessCalendar(environment.BUSINESS_TIME_ZONE);
   const pending = new UsagePending(redis, queuePrefix(environment.REDIS_PREFIX, usageQueue.name), calendar);
@@ -125,6 +137,7 @@ function usageDependencies(
     queue,
     connection,
     calendar,
+    isZoneKnown,
     eventLimit: new EventLimit(redis, environment),
     contractAccess: environment.USAGE_ACCESS,
   };

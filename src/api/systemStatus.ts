@@ -65,6 +65,7 @@ export class SystemStatus {
       .collection<{ _id: string; at: Date }>('probes')
       .findOneAndUpdate({ _id: 'web' }, { $max: { at } }, { upsert: true, returnDocument: 'after' });
     if (!stored || stored.at < at) throw new ProbeMismatchError();
+    if (!this.#dependencies.isDataKnown()) throw new UnknownDataError();
   }
 
   async #checkQueues(): Promise<readonly Check[]> {
@@ -108,6 +109,15 @@ class ProbeMismatchError extends Error {
   }
 }
 
+/** The store answers, but this process has not looked yet whether it can work with what is in it. */
+class UnknownDataError extends Error {
+  override name = 'UnknownDataError';
+
+  constructor() {
+    super('the stored data is not looked at yet');
+  }
+}
+
 async function attempt(name: string, probe: () => Promise<void>): Promise<Check> {
   const startedAt = performance.now();
   try {
@@ -118,7 +128,8 @@ async function attempt(name: string, probe: () => Promise<void>): Promise<Check>
       detail: `written and read back in ${Math.ceil(performance.now() - startedAt)} ms`,
     };
   } catch (error) {
-    if (error instanceof ProbeMismatchError) return { name, ok: false, detail: error.message };
+    if (error instanceof ProbeMismatchError || error instanceof UnknownDataError)
+      return { name, ok: false, detail: error.message };
     return {
       name,
       ok: false,

@@ -64,6 +64,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       mongo,
       queues,
       audit: new AuditTrail(mongo, logger),
+      isDataKnown: () => true,
       exampleSeller: 'demo.seller',
     },
     options.routes ?? [],

@@ -64,6 +64,21 @@ describe('bodies', () => {
     expect(await (await post(form)).json()).toEqual({ userName: ['demo.seller', 'other'] });
   });
 
+  test('a part of a multipart form without a file name is a field, whatever its type says', async () => {
+    const part = (name: string, header: string, value: string) =>
+      `--b\r\ncontent-disposition: form-data; name="${name}"\r\n${header}\r\n${value}\r\n`;
+    const plain = part('userName', '', 'é');
+    const typed = part('image_count', 'content-type: application/octet-stream\r\n', '3');
+    const answer = await post(`${plain}${typed}--b--`, 'multipart/form-data; boundary=b');
+    expect(await answer.json()).toEqual({ userName: 'é', image_count: '3' });
+    const unreadable = part('image_count', 'content-type: text/plain; charset=cp437\r\n', '3');
+    const refused = await post(`${plain}${unreadable}--b--`, 'multipart/form-data; boundary=b');
+    expect(await refused.json()).toMatchObject({
+      status: 400,
+      detail: 'The field image_count is in a character set that cannot be read; send UTF-8',
+    });
+  });
+
   test('no body and no content type is no fields', async () => {
     expect(await (await post(null)).json()).toEqual({});
   });

@@ -1,4 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BusinessCalendar } from '../../src/domain/time/businessCalendar.ts';
+import { UsagePending } from '../../src/models/usagePending.ts';
+import { openQueues, queuePrefix } from '../../src/producers/queues.ts';
+import { findRecord } from '../../src/producers/usage/findRecord.ts';
+import { UsageRecorder } from '../../src/producers/usage/recordUsage.ts';
+import { voidRecord } from '../../src/producers/usage/voidRecord.ts';
+import { usageQueue } from '../../src/queues/usage.ts';
+import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { startLocalWorkers } from '../support/localWorkers.ts';
 import { startProcess } from '../support/processes.ts';
 import { seededRandom } from '../support/seededRandom.ts';
@@ -118,6 +126,30 @@ test('a web process that has never reached MongoDB answers 503, whatever it is a
   }
 });
 
+test('a web process in another time zone than that of the totals takes nothing in before it ends', async () => {
+  const { userName } = await newSeller();
+  await api.report({ userName, image_count: 1 });
+  await storeAll();
+  const web = startProcess('src/api/main.ts', { ...system.environment, BUSINESS_TIME_ZONE: 'Europe/Berlin' });
+  const { address } = JSON.parse(await web.line((text) => text.includes('The API listens')));
+  const misplaced = new UsageApi(address, system.adminKey);
+  const statuses = new Set<number>();
+  const ended = Symbol('ended');
+  for (;;) {
+    const answer = await Promise.all([
+      misplaced.form({ userName, image_count: '1' }),
+      misplaced.ask(`/api/tools/stats/${userName}`),
+      misplaced.ask('/readyz'),
+    ]).catch(() => ended);
+    if (!Array.isArray(answer)) break;
+    for (const { status } of answer) statuses.add(status);
+  }
+  expect((await web.exited).code).not.toBe(0);
+  expect([...statuses].filter((status) => status !== 503)).toEqual([]);
+  expect(web.lines.join('\n')).toContain('BUSINESS_TIME_ZONE is Europe/Berlin');
+  expect(await api.stats(userName)).toEqual(sums('1', '0', '0', '0', '0'));
+});
+
 describe('voiding', () => {
   test.each([
     ['queued', 'queued'],
@@ -165,6 +197,35 @@ describe('voiding', () => {
       expect(await api.stats(userName)).toEqual(sums('1', '0.1', '0', '0', '0.1'));
     },
   );
+
+  test('that came too late has taken nothing back, says so, and may be asked for again', async () => {
+    const { userName } = await newSeller();
+    const { recordId } = await api.report({ userName, ...REPORT });
+    await storeAll();
+    const queues = openQueues(system.redis, system.prefix);
+    const calendar = new BusinessCalendar('Asia/Ho_Chi_Minh');
+    const prefix = queuePrefix(system.prefix, usageQueue.name);
+    const lookup = {
+      queue: queues.of(usageQueue),
+      pending: new UsagePending(system.redis, prefix, calendar),
+      connection: system.connection,
+    };
+    try {
+      const wrong = await findRecord(lookup, recordId);
+      if (!wrong) throw new Error('The record is not there');
+      const late = { requestId: 'late', queueBefore: performance.now() - 1 };
+      const recorder = new UsageRecorder({ ...lookup, backlogLimit: 1_000 });
+      await expect(voidRecord(recorder, wrong.event, Date.now(), late)).rejects.toThrow(
+        ServiceUnavailableError,
+      );
+    } finally {
+      await queues.close();
+    }
+    expect(await recordOf(recordId)).toMatchObject({ voided_by: null });
+    const counter = exactJson((await voidOf(recordId)).text);
+    expect(await recordOf(recordId)).toMatchObject({ voided_by: counter.record_id });
+    expect(await api.stats(userName)).toEqual(sums('0', '0', '0', '0', '0'));
+  });
 
   test('leaves the id of the wrong event taken', async () => {
     const { userName } = await newSeller();

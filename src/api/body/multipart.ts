@@ -7,7 +7,8 @@ const MOST_FIELDS = 100;
 const LONGEST_FIELD_NAME_BYTES = 200;
 
 /**
- * Parses a multipart form that was read whole. Files are thrown away.
+ * Parses a multipart form that was read whole. Files are thrown away; a part without a file name is a field, whatever its
+ * type.
  *
  * @throws BadRequestError when it is malformed or has too many or too long fields
  */
@@ -19,14 +20,28 @@ export function parseMultipart(request: IncomingMessage, bytes: Buffer): Promise
       reject(new BadRequestError(message));
       parser.destroy();
     };
-    parser.on('field', (name, value, { nameTruncated }) => {
-      if (nameTruncated) return refuse(`A field's name is longer than ${LONGEST_FIELD_NAME_BYTES} bytes`);
+    const add = (name: string, value: string) => {
       const earlier = fields.get(name);
       if (earlier === undefined) fields.set(name, value);
       else if (Array.isArray(earlier)) earlier.push(value);
       else fields.set(name, [earlier, value]);
+    };
+    // busboy's types do not say that there is no text in a character set that it does not know.
+    parser.on('field', (name, value: string | undefined, { nameTruncated }) => {
+      if (nameTruncated) refuse(`A field's name is longer than ${LONGEST_FIELD_NAME_BYTES} bytes`);
+      else if (value === undefined)
+        refuse(`The field ${name} is in a character set that cannot be read; send UTF-8`);
+      else add(name, value);
     });
-    parser.on('file', (_name, stream) => stream.resume());
+    parser.on('file', (name, stream, { filename }: { readonly filename: string | undefined }) => {
+      if (filename !== undefined) {
+        stream.resume();
+        return;
+      }
+      const chunks: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('end', () => add(name, Buffer.concat(chunks).toString('utf8')));
+    });
     parser.on('fieldsLimit', () => refuse(`The form has more than ${MOST_FIELDS} fields`));
     parser.on('partsLimit', () => refuse(`The form has more than ${MOST_FIELDS} parts`));
     parser.on('error', () => refuse('The multipart form is malformed'));

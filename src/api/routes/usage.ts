@@ -1,3 +1,4 @@
+import { ServiceUnavailableError } from '../../runtime/outage.ts';
 import type { Route } from '../route.ts';
 import { batchRoute } from './usage/batch.ts';
 import type { UsageRouteDependencies } from './usage/dependencies.ts';
@@ -14,5 +15,20 @@ export function usageRoutes(dependencies: UsageRouteDependencies): readonly Rout
     batchRoute(dependencies),
     ...recordRoutes(dependencies),
     seriesRoute(dependencies),
-  ];
+  ].map((route) => onceZoneIsKnown(route, dependencies));
+}
+
+/** In another zone than that of the stored totals a report would get another moment and a total another day. */
+function onceZoneIsKnown(route: Route, { isZoneKnown }: UsageRouteDependencies): Route {
+  return {
+    ...route,
+    handle(request, response) {
+      if (!isZoneKnown())
+        throw new ServiceUnavailableError(
+          'The stored totals are not looked at yet; try again in a moment',
+          2,
+        );
+      return route.handle(request, response);
+    },
+  };
 }

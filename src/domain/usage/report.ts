@@ -86,8 +86,13 @@ export function readReport(
   };
 }
 
-/** The sender's own id of the event, trimmed; nothing when it sent none. */
+/**
+ * The sender's own id of the event, trimmed; nothing when it sent none. A JSON number is taken only when no other one
+ * reads back as the same.
+ */
 export function readEventId(fields: SentFields): string | undefined | RefusedField {
+  if (typeof fields.event_id === 'number' && !Number.isSafeInteger(fields.event_id))
+    return invalidValue('event_id');
   const text = fieldText(fields.event_id);
   if (text === undefined) return undefined;
   return text !== null && isEventId(text) ? text : invalidValue('event_id');

@@ -222,6 +222,17 @@ describe('the report', () => {
     },
   );
 
+  test.each([0, 12, -1, Number.MAX_SAFE_INTEGER])('the JSON number %j is taken as an event id', (id) => {
+    expect(read({ event_id: id }).event_id).toBe(String(id));
+  });
+
+  test.each(['9007199254740993', '1234567890123456789', '1.5', '1e300'])(
+    'the JSON number %s, which another id may read back as, is refused as an event id',
+    (text) => {
+      expect(refusal(JSON.parse(`{"event_id":${text}}`))).toBe('Invalid value for event_id');
+    },
+  );
+
   test('nothing that JSON can hold throws, and what is taken is whole and not negative', () => {
     const anyFields = fc.record(
       Object.fromEntries(

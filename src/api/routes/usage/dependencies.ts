@@ -14,6 +14,8 @@ export interface UsageRouteDependencies {
   readonly queue: Queue;
   readonly connection: Connection;
   readonly calendar: BusinessCalendar;
+  /** Whether the calendar's zone was found to be that of the stored totals. */
+  readonly isZoneKnown: () => boolean;
   readonly eventLimit: EventLimit;
   /** Whether the contract's endpoints are open, as it says, or need a credential. */
   readonly contractAccess: 'open' | 'closed';

@@ -132,14 +132,16 @@ async function view(
   };
 }
 
-/** Redis first: a counter entry moves from there to MongoDB. */
-async function voidedBy(
-  { connection, pending }: UsageRouteDependencies,
-  event: UsageEvent,
-): Promise<number | null> {
+/**
+ * Redis first: a counter entry moves from there to MongoDB. Whoever holds the key there is a counter entry only when it was
+ * queued, which it was not if its time was over.
+ */
+async function voidedBy(dependencies: UsageRouteDependencies, event: UsageEvent): Promise<number | null> {
+  const { connection, pending } = dependencies;
   const key = eventKey({ user_id: event.user_id, voids: event.record_id });
   if (key === undefined || event.voids !== undefined) return null;
-  const [queued] = await pending.holdersOf([key]);
+  const [holder] = await pending.holdersOf([key]);
+  const queued = holder && (await findRecord(dependencies, holder.record_id));
   const stored = (await findRecordsByEventKey(connection, [key])).get(key);
-  return stored?.record_id ?? queued?.record_id ?? null;
+  return stored?.record_id ?? queued?.event.record_id ?? null;
 }
