@@ -18,9 +18,9 @@ export class ServiceUnavailableError extends Error {
 }
 
 /**
- * Runs a call to Redis and names its failure: whatever is not an answer of the server is an outage. ioredis reports a
- * lost connection, a time-out and a closed client as plain errors without a class or a code, so the absence of a
- * reply is the only thing to go by.
+ * Runs a call to Redis and names its failure: whatever is neither an answer of the server nor a defect of the caller is an
+ * outage. ioredis reports a lost connection, a time-out and a closed client as plain errors without a class or a code, so
+ * the absence of a reply is the only thing to go by.
  *
  * @throws ServiceUnavailableError when Redis did not answer, or answered that it cannot serve now
  */
@@ -37,7 +37,23 @@ export function namedFailure(error: unknown): unknown {
   if (error instanceof ServiceUnavailableError) return error;
   if (error instanceof Error && error instanceof ReplyError && !REDIS_NOT_SERVING.has(replyCode(error)))
     return error;
+  if (isDefect(error) || isScriptAnswer(error)) return error;
   return new ServiceUnavailableError('Redis is not available; try again in a moment', 2, { cause: error });
+}
+
+/** The language's own errors: no connection fails with one. */
+function isDefect(error: unknown): boolean {
+  return (
+    error instanceof TypeError ||
+    error instanceof RangeError ||
+    error instanceof ReferenceError ||
+    error instanceof SyntaxError
+  );
+}
+
+/** BullMQ's scripts answer with a number when a job is gone or in another state. */
+function isScriptAnswer(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number';
 }
 
 /** True when the failure is an outage of Redis or MongoDB. */

@@ -14,14 +14,19 @@ export async function untilStoresAnswer(
   connection: Connection,
   signal: AbortSignal,
 ): Promise<void> {
+  while (!(await unlessAborted(signal, () => answer(redis, connection)))) {
+    await unlessAborted(signal, () => wait(RETRY_MILLISECONDS));
+  }
+}
+
+/** A promise of its own each time: one that outlives the round keeps what every round of a long outage has hung on it. */
+async function unlessAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   try {
-    while (!(await Promise.race([answer(redis, connection), aborted.promise]))) {
-      await Promise.race([wait(RETRY_MILLISECONDS), aborted.promise]);
-    }
+    return await Promise.race([work(), aborted.promise]);
   } finally {
     signal.removeEventListener('abort', abort);
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectSocket, createServer } from 'node:net';
+import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import mongoose, { type Connection } from 'mongoose';
 import { pino } from 'pino';
@@ -8,9 +9,10 @@ import type { EmbeddedServer } from '../../embedded/embeddedServer.ts';
 import { startMongo } from '../../embedded/mongo.ts';
 import { inTransaction } from '../../src/models/transaction.ts';
 import { connectMongo, type MongoRole } from '../../src/runtime/mongo.ts';
-import { isOutage } from '../../src/runtime/outage.ts';
+import { isOutage, withRedis } from '../../src/runtime/outage.ts';
 import { untilStoresAnswer } from '../../src/runtime/untilStoresAnswer.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
+import { uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 const quiet = pino({ level: 'silent' });
@@ -83,6 +85,31 @@ test('what the data is at fault for is no outage', async () => {
   expect(isOutage(bulkError(new TypeError('a mistake of ours')))).toBe(false);
   await connection.close();
   await server.stop();
+});
+
+test('what is a defect of the caller, or an answer of a script of BullMQ, is not named an outage of Redis', async () => {
+  const queue = new Queue(uniqueName('outage'), { connection: redis });
+  const job = await queue.add('one', {});
+  await job.remove();
+  const defects = [async () => JSON.parse('{'), async () => Buffer.alloc(-1), () => job.updateData({})];
+  for (const defect of defects) {
+    const error: unknown = await withRedis(defect).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Error);
+    expect(isOutage(error), String(error)).toBe(false);
+  }
+  await queue.obliterate();
+  await queue.close();
+});
+
+test('a closed client and one that may not wait are outages of Redis', async () => {
+  const closed = new Redis(String(process.env.REDIS_URL));
+  closed.disconnect();
+  const hasty = new Redis(1, '127.0.0.1', { enableOfflineQueue: false, retryStrategy: () => null });
+  hasty.on('error', () => undefined);
+  for (const client of [closed, hasty]) {
+    const error: unknown = await withRedis(() => client.ping()).catch((thrown: unknown) => thrown);
+    expect(isOutage(error), String(error)).toBe(true);
+  }
 });
 
 test('a write into a connection that the other side has closed is an outage', async () => {

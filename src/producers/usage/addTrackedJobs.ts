@@ -6,6 +6,7 @@ import {
   type TrackedJob,
   type UsagePending,
 } from '../../models/usagePending.ts';
+import { withRedis } from '../../runtime/outage.ts';
 import { RedisScript } from '../../runtime/redisScript.ts';
 
 /** A job as BullMQ writes it down, and the events in it. */
@@ -40,7 +41,7 @@ return trackRanges(ARGV[1], ARGV[2], ARGV[3])`);
  *
  * @param replaced - what was known of the events' former job; it is forgotten at the same moment
  * @returns how many runs of records wait in all
- * @throws what ioredis or Redis refuses it with
+ * @throws ServiceUnavailableError when Redis is away; if it went away while answering, the jobs may be there
  */
 export async function addTrackedJobs(
   queue: Queue,
@@ -49,7 +50,7 @@ export async function addTrackedJobs(
   replaced: PendingEntries,
 ): Promise<number> {
   const { keys, groupsOfJobs, ranges } = pending.tracking(jobs, replaced);
-  const client = await queue.backend.client;
+  const client = await withRedis(() => queue.backend.client);
   const commands = await Promise.all(jobs.map(({ job, jobId }) => addCommand(queue, client, job, jobId)));
   const queueKeys = commands[0]?.slice(0, addStandardJob.keys) ?? [];
   const args = jobs.flatMap(({ jobId }, index) => [
@@ -57,7 +58,10 @@ export async function addTrackedJobs(
     jobId,
     groupsOfJobs[index] ?? '',
   ]);
-  return Number(await ADD_TRACKED_JOBS.run(pending.redis, [...keys, ...queueKeys], [...ranges, ...args]));
+  const waiting = await withRedis(() =>
+    ADD_TRACKED_JOBS.run(pending.redis, [...keys, ...queueKeys], [...ranges, ...args]),
+  );
+  return Number(waiting);
 }
 
 /** Keys and arguments of the command by which BullMQ would add the job. */

@@ -4,7 +4,6 @@ import type { UsageEvent } from '../../domain/usage/report.ts';
 import type { PendingEntries, TrackedJob, UsagePending } from '../../models/usagePending.ts';
 import type { JobEnvelope, Payload } from '../../queues/defineQueue.ts';
 import { LARGEST_USAGE_JOB, usageQueue } from '../../queues/usage.ts';
-import { withRedis } from '../../runtime/outage.ts';
 import { jobOptions } from '../jobOptions.ts';
 import { addTrackedJobs, type JobToAdd } from './addTrackedJobs.ts';
 
@@ -37,7 +36,7 @@ export function enqueueEvents(
     };
     return { jobId, events: jobEvents, job: new Job(queue, JOB, data, options, jobId).asJSON() };
   });
-  return withRedis(() => addTrackedJobs(queue, pending, jobs, replaced));
+  return addTrackedJobs(queue, pending, jobs, replaced);
 }
 
 function cutIntoJobs(events: readonly UsageEvent[]): TrackedJob[] {
