@@ -230,6 +230,16 @@ describe('changing the password', () => {
     const fields = { old_password: password, new_password: 'long enough' };
     expect((await api.json('/api/auth/password', fields, access)).status).toBe(429);
   });
+
+  test('locks nobody out when the stores cannot carry it out', async () => {
+    const { account, access, password } = await loggedIn();
+    const fields = { old_password: password, new_password: randomPassword() };
+    const change = () => api.json('/api/auth/password', fields, access);
+    await whileLoginsCannotEnd(account.account_id, async () => {
+      for (let attempt = 0; attempt < 10; attempt++) expect((await change()).status).toBe(500);
+    });
+    expect((await change()).status).toBe(200);
+  });
 });
 
 describe('a one-time link', () => {
