@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { type Connection, type InferSchemaType, Schema } from 'mongoose';
 import { type Account, type AccountKind, REFRESH_TOKEN_SECONDS } from '../domain/accounts/account.ts';
 import { usable } from '../runtime/mongo.ts';
-import { findActiveAccount } from './accounts.ts';
+import { endLogins, findActiveAccount } from './accounts.ts';
 import { createMissing } from './createMissing.ts';
 
 /** A login and all its continuations. */
@@ -110,6 +110,19 @@ export async function endSession(connection: Connection, token: string): Promise
   const live = await findLiveSession(connection, token);
   if (!live) return undefined;
   await sessions(connection).updateOne({ _id: live.session._id }, { $set: { ended_at: new Date() } });
+  return live.account;
+}
+
+/**
+ * Ends all sessions of the account that the refresh token belongs to, and makes its access tokens worthless. One write
+ * does it: when that fails the token is as good as before, so that the caller can try again.
+ *
+ * @returns the account, or nothing when the token belongs to no session that goes on
+ */
+export async function endEverySession(connection: Connection, token: string): Promise<Account | undefined> {
+  const live = await findLiveSession(connection, token);
+  if (!live) return undefined;
+  await endLogins(connection, live.account.account_id);
   return live.account;
 }
 

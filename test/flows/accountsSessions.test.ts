@@ -60,6 +60,17 @@ async function ageUse(token: string, milliseconds: number): Promise<void> {
   expect(changed.matchedCount).toBe(1);
 }
 
+/** Meanwhile MongoDB refuses to raise the version of the account, which was never raised before. */
+async function whileLoginsCannotEnd(accountId: string, work: () => Promise<void>): Promise<void> {
+  const require = (validator: object) => system.connection.db?.command({ collMod: 'accounts', validator });
+  await require({ $or: [{ _id: { $ne: accountId } }, { token_version: 1 }] });
+  try {
+    await work();
+  } finally {
+    await require({});
+  }
+}
+
 describe('an access token', () => {
   test('says whose it is', async () => {
     const { account, access, email } = await loggedIn();
@@ -161,6 +172,20 @@ describe('logging out', () => {
     const again = await logIn(email, password);
     expect((await me(again.access)).status).toBe(200);
   });
+
+  test('everywhere can be repeated until all of them have ended', async () => {
+    const { account, email, password, ...one } = await loggedIn();
+    const other = await logIn(email, password);
+    const logOut = () => api.json('/api/auth/logout', { refresh_token: one.refresh, everywhere: true });
+    await whileLoginsCannotEnd(account.account_id, async () => {
+      expect((await logOut()).status).toBe(500);
+    });
+    expect((await logOut()).status).toBe(204);
+    expect((await refresh(one.refresh)).status).toBe(401);
+    expect((await refresh(other.refresh)).status).toBe(401);
+    await untilRefused(other.access);
+    expect((await logOut()).status).toBe(401);
+  });
 });
 
 describe('changing the password', () => {
@@ -204,6 +229,16 @@ describe('changing the password', () => {
     }
     const fields = { old_password: password, new_password: 'long enough' };
     expect((await api.json('/api/auth/password', fields, access)).status).toBe(429);
+  });
+
+  test('locks nobody out when the stores cannot carry it out', async () => {
+    const { account, access, password } = await loggedIn();
+    const fields = { old_password: password, new_password: randomPassword() };
+    const change = () => api.json('/api/auth/password', fields, access);
+    await whileLoginsCannotEnd(account.account_id, async () => {
+      for (let attempt = 0; attempt < 10; attempt++) expect((await change()).status).toBe(500);
+    });
+    expect((await change()).status).toBe(200);
   });
 });
 

@@ -2,11 +2,13 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { CreditsClient } from '../support/creditsClient.ts';
 import { EventSource } from '../support/eventSource.ts';
 import { IconsApi } from '../support/iconsApi.ts';
 import { createIconsSystem, type IconsSystem } from '../support/iconsSystem.ts';
 import { LiveClient } from '../support/liveClient.ts';
 import { rawExchange } from '../support/rawExchange.ts';
+import { uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 const PAGE = 'https://app.example.test';
@@ -95,26 +97,33 @@ test('a revoked key ends what was opened with it: streams, and what connections 
   const made = await fetch(`${url}/api/keys`, {
     method: 'POST',
     headers: asOperator,
-    body: JSON.stringify({ name: 'live', scopes: ['icons'] }),
+    body: JSON.stringify({ name: 'live', scopes: ['icons', 'credits:read'] }),
   });
   const { key, key_id } = JSON.parse(await made.text());
   const batchId = await new IconsApi(url, key).start({ categories: ['never made'] });
   const authorization = `Bearer ${key}`;
-  const [socketIo, raw, stranger, stream] = await Promise.all([
+  const user = await new CreditsClient({ url }, system).newUser(uniqueName('live'), 60);
+  const [socketIo, raw, stranger, ...streams] = await Promise.all([
     LiveClient.socketIo(url, key),
     LiveClient.raw(url, { authorization }),
     LiveClient.raw(url),
     EventSource.open(`${url}/api/icons/batch/${batchId}/events`, { authorization }),
+    EventSource.open(`${url}/api/unified/balance/stream?user_id=${user}`, { authorization }),
   ]);
   onTestFinished(() => {
-    for (const client of [socketIo, raw, stranger, stream]) client.close();
+    for (const client of [socketIo, raw, stranger, ...streams]) client.close();
   });
+  expect(streams.map(({ status }) => status)).toEqual([200, 200]);
   socketIo.send('subscribe_batch', { batch_id: batchId });
   await socketIo.first('subscribed');
   socketIo.send('unsubscribe_batch', { batch_id: batchId });
   const revoked = await fetch(`${url}/api/keys/${key_id}/revoke`, { method: 'POST', headers: asOperator });
   expect(revoked.status).toBe(200);
-  await waitFor('the end of the stream', async () => stream.ended || undefined, 20_000);
+  await waitFor(
+    'the end of the streams',
+    async () => streams.every(({ ended }) => ended) || undefined,
+    20_000,
+  );
   // It says nothing, so it is cut off.
   await waitFor('the end of the silent one', async () => stranger.ended || undefined, 5_000);
   for (const client of [socketIo, raw]) {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { clientAddress } from '../limits/clientAddress.ts';
 
 /** Bounds the connections of each address that have not said whose they are: anybody can open them. */
 export class AnonymousConnections {
@@ -29,6 +30,6 @@ export class AnonymousConnections {
   #addressOf({ headers, socket }: IncomingMessage): string {
     const forwarded = String(headers['x-forwarded-for'] ?? '').split(',');
     const chain = [...forwarded.map((address) => address.trim()), socket.remoteAddress ?? ''];
-    return chain.at(-1 - this.#proxies) ?? chain[0] ?? '';
+    return clientAddress(chain.at(-1 - this.#proxies) ?? chain[0] ?? '');
   }
 }

@@ -8,6 +8,7 @@ import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError, ForbiddenError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { AuthRouteDependencies } from './dependencies.ts';
+import { look } from './look.ts';
 import { readBodyAs } from './readBodyAs.ts';
 import { requireCallersAccount } from './requireCallersAccount.ts';
 import { SessionTokens, sessionTokens } from './sessionTokens.ts';
@@ -75,15 +76,12 @@ async function change(
   const body = await readBodyAs(ChangeBody, request);
   const { account } = await requireCallersAccount(dependencies.connection, request);
   requireNewPassword(body.new_password, account);
-  // Whoever has somebody's token must not be able to try passwords with it.
-  const attempt = await dependencies.throttle.begin(`account:${account.account_id}`, request.context.ip);
   const changed = await withinDeadline(
     ANSWER_MILLISECONDS,
     'MongoDB',
-    replacePassword(dependencies, account, body.old_password, body.new_password),
+    replacePassword(dependencies, request, account, body),
   );
   if (!changed) throw new ForbiddenError('The old password is wrong');
-  await attempt.succeeded();
   const pair = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', beginSession(dependencies, changed));
   response.setHeader('Cache-Control', 'no-store');
   answerJson(response, 200, sessionTokens(pair));
@@ -91,16 +89,22 @@ async function change(
 
 /** @returns nothing when the old password is wrong, or was replaced meanwhile */
 async function replacePassword(
-  { connection, passwords }: AuthRouteDependencies,
+  { connection, passwords, throttle }: AuthRouteDependencies,
+  request: Request,
   { account_id: accountId }: Account,
-  oldPassword: string,
-  newPassword: string,
+  { old_password: oldPassword, new_password: newPassword }: z.output<typeof ChangeBody>,
 ): Promise<Account | undefined> {
-  const found = await findPassword(connection, accountId);
-  const right = await passwords.verify(found?.password_hash, oldPassword);
-  if (!found || !right) return undefined;
-  const passwordHash = await passwords.hash(newPassword);
-  return changePassword(connection, accountId, passwordHash, { replaced: found.password_hash });
+  // Whoever has somebody's token must not be able to try passwords with it.
+  const attempt = await throttle.begin(`account:${accountId}`, request.context.ip);
+  const changed = await look(attempt, async () => {
+    const found = await findPassword(connection, accountId);
+    const right = await passwords.verify(found?.password_hash, oldPassword);
+    if (!found || !right) return undefined;
+    const passwordHash = await passwords.hash(newPassword);
+    return changePassword(connection, accountId, passwordHash, { replaced: found.password_hash });
+  });
+  if (changed) await attempt.succeeded();
+  return changed;
 }
 
 async function reset(

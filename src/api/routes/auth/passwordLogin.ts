@@ -7,8 +7,8 @@ import {
   renewPasswordHash,
 } from '../../../models/accounts.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
-import type { LoginAttempt } from '../../limits/loginThrottle.ts';
 import type { AuthRouteDependencies } from './dependencies.ts';
+import { look } from './look.ts';
 import { beginSession, requireTokens, type TokenPair } from './tokenPair.ts';
 
 export interface PasswordLogin {
@@ -58,16 +58,6 @@ async function checkAndBegin(
   await renewIfOutdated(dependencies, found, password);
   request.context.logFields = { account_id: found.account.account_id };
   return beginSession(dependencies, found.account);
-}
-
-/** An attempt that the stores did not answer tells nobody anything, and locks nobody out. */
-async function look<T>(attempt: LoginAttempt, check: () => Promise<T>): Promise<T> {
-  try {
-    return await check();
-  } catch (error) {
-    await attempt.unanswered();
-    throw error;
-  }
 }
 
 /** The password is at hand only now. */

@@ -1,8 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { ACCOUNT_KINDS } from '../../../domain/accounts/account.ts';
-import { endSession } from '../../../models/accountSessions.ts';
-import { endLogins } from '../../../models/accounts.ts';
+import { endEverySession, endSession } from '../../../models/accountSessions.ts';
 import { answerJson } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { UnauthorizedError } from '../../errors.ts';
@@ -104,11 +103,9 @@ async function logOut(
   response: Response,
 ): Promise<void> {
   const { refresh_token: token, everywhere } = await readBodyAs(LogoutBody, request);
-  const account = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', endSession(connection, token));
+  const end = everywhere ? endEverySession : endSession;
+  const account = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', end(connection, token));
   if (!account) throw new UnauthorizedError(NOT_GOOD, CHALLENGE);
-  if (everywhere) {
-    await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', endLogins(connection, account.account_id));
-  }
   request.context.logFields = { account_id: account.account_id, everywhere };
   response.writeHead(204, { 'X-Request-Id': request.context.requestId }).end();
 }

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { findBalances } from '../../../models/ledgerReads.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
+import { endUnlessAllowed } from '../../endUnlessAllowed.ts';
 import { badRequestFrom } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import { BalanceEvents } from './balanceEvents.ts';
@@ -10,7 +11,7 @@ import type { CreditsRouteDependencies } from './dependencies.ts';
 import { LedgerRefusalError } from './ledgerRefusals.ts';
 
 const HEARTBEAT_MILLISECONDS = 15_000;
-/** Then the reader connects again by itself, and its credential is looked at again. */
+/** Then the reader connects again by itself. */
 const LONGEST_STREAM_MILLISECONDS = 15 * 60_000;
 
 const StreamQuery = z.object({ user_id: UserId });
@@ -62,6 +63,7 @@ async function openStream(
     end: () => events.end(),
   });
   const timer = setTimeout(() => events.end(), LONGEST_STREAM_MILLISECONDS).unref();
+  endUnlessAllowed(request, response, () => events.end());
   response.once('close', () => {
     clearTimeout(timer);
     stop();

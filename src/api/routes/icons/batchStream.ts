@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type IconBatch, isActive } from '../../../domain/icons/batch.ts';
 import type { BatchEventContent } from '../../../domain/icons/events.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
+import { endUnlessAllowed } from '../../endUnlessAllowed.ts';
 import { EventStream } from '../../eventStream.ts';
 import { endsBatch, stateOf } from '../../live/liveSession.ts';
 import type { Route } from '../../route.ts';
@@ -71,13 +72,10 @@ async function openStream(
     },
   });
   const timer = setTimeout(() => stream.end(), LONGEST_STREAM_MILLISECONDS).unref();
-  const recheck = setInterval(() => {
-    void endUnlessAllowed(request, stream);
-  }, HEARTBEAT_MILLISECONDS).unref();
+  endUnlessAllowed(request, response, () => stream.end());
   const stopWatchingEnd = dependencies.feed.onClose(() => stream.end());
   response.once('close', () => {
     clearTimeout(timer);
-    clearInterval(recheck);
     stopWatchingEnd();
     watch.stop();
   });
@@ -87,15 +85,6 @@ async function openStream(
   }
   // Nothing but headers is wanted of a HEAD; Node drops what is written behind them.
   if (request.method === 'HEAD' || (lastSeen === undefined && !isActive(batch))) stream.end();
-}
-
-/** When a store is away the stream ends too, and the reader comes back. */
-async function endUnlessAllowed({ context }: Request, stream: EventStream): Promise<void> {
-  try {
-    await context.checkAgain?.();
-  } catch {
-    stream.end();
-  }
 }
 
 /** An id that this batch cannot have given is as good as none: the reader gets the current state. */
