@@ -8,8 +8,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { isSigned, type StoreKeys } from './objectStore/signature.ts';
 
-export type { StoreKeys } from './objectStore/signature.ts';
-
 /** One request as it arrived, whatever became of it. */
 export interface StoreRequest {
   readonly method: string;

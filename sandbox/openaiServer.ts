@@ -23,8 +23,6 @@ import { type Generation, readGeneration } from './openai/readGeneration.ts';
 import { formatDuration, SlidingLimit } from './openai/slidingLimit.ts';
 import { type Usage, usageOf } from './openai/tokens.ts';
 
-export { type OpenAiBehaviour, type OpenAiScript, troubleByRates } from './openai/behaviour.ts';
-
 /** One request as it arrived, whatever became of it. Times are of `performance.now()`. */
 export interface ReceivedRequest {
   readonly at: number;

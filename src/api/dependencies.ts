@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import type { Environment } from '../../config/env.ts';
 import type { OpenQueues } from '../producers/queues.ts';
-import type { Logger } from '../runtime/logger.ts';
 import type { AuditTrail } from './audit/auditTrail.ts';
 
 /** What the routes work with. */

@@ -1,7 +1,7 @@
 import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import type { Environment } from '../../config/env.ts';
 import { AccountExistsError, createAccount, hasSuperadmin, prepareAccounts } from '../models/accounts.ts';
-import type { Logger } from '../runtime/logger.ts';
 import type { PasswordHasher } from '../runtime/passwordHasher.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
+import type { Logger } from 'pino';
 import type { HttpMetrics } from '../runtime/httpMetrics.ts';
-import type { Logger } from '../runtime/logger.ts';
 import { RequestContext, requestIdOf } from './requestContext.ts';
 import { createRequestLog } from './requestLog.ts';
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Logger } from 'pino';
 import type { Caller } from '../domain/accounts/caller.ts';
-import type { Logger } from '../runtime/logger.ts';
 import type { Route } from './route.ts';
 
 /** What is known about one request besides what the client sent. A handler finds it at `request.context`. */

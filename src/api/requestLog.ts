@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import type { Logger } from '../runtime/logger.ts';
+import type { Logger } from 'pino';
 import { standardOutput } from '../runtime/logger.ts';
 
 const LONGEST_LOGGED_PATH = 500;

@@ -1,8 +1,8 @@
-import type { ClientSession, Connection } from 'mongoose';
+import type { ClientSession, Connection, mongo } from 'mongoose';
 import { normalizedCategory } from '../domain/icons/categories.ts';
 import { folderNamed, iconFolder } from '../domain/icons/iconPath.ts';
 import type { StoredIcon } from '../domain/icons/storedIcon.ts';
-import { generations, iconFiles, toStoredIcon } from './iconGenerationDocuments.ts';
+import { generations, type IconFileDocument, iconFiles, toStoredIcon } from './iconGenerationDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
 /** Which stored icons are to be cleared. */
@@ -11,6 +11,9 @@ export interface ClearSelection {
   /** Spares what is not older than so many milliseconds. */
   readonly olderThan?: number | undefined;
 }
+
+/** Stored icons, as MongoDB looks for them. */
+export type FileFilter = mongo.Filter<IconFileDocument>;
 
 /** Stored icons, of one category or of all, the newest first. */
 export async function listFiles(
@@ -56,21 +59,29 @@ export async function markSaved(
   return marked.matchedCount;
 }
 
+/** Finds out once what a selection means, for a clearing that takes many times. */
+export async function selectFilesToClear(
+  connection: Connection,
+  { category, olderThan }: ClearSelection,
+): Promise<FileFilter> {
+  const oldEnough = olderThan === undefined ? {} : { created_at: { $lt: new Date(Date.now() - olderThan) } };
+  return { ...(await filesOf(connection, category)), ...oldEnough };
+}
+
 /**
  * Forgets stored icons that nobody has saved, the eldest first: they are listed no more, and made again for whoever asks.
  *
+ * @param selected - by `selectFilesToClear`
  * @returns what is to be removed from the storage now, at most `limit`
  */
 export async function takeFilesToClear(
   connection: Connection,
-  { category, olderThan }: ClearSelection,
+  selected: FileFilter,
   limit: number,
 ): Promise<StoredIcon[]> {
-  const oldEnough = olderThan === undefined ? {} : { created_at: { $lt: new Date(Date.now() - olderThan) } };
-  const wanted = await filesOf(connection, category);
   return inTransaction(connection, async (session) => {
     const taken = await iconFiles(connection)
-      .find({ saved: false, ...wanted, ...oldEnough }, { session })
+      .find({ ...selected, saved: false }, { session })
       .sort({ created_at: 1, _id: 1 })
       .limit(limit)
       .toArray();
@@ -89,7 +100,7 @@ export async function takeFilesToClear(
  * Finds a category by the name of its folder, as lists show it, or by the name that icons were asked for with, which may lie in a
  * folder of another name. The folder alone does not do for the second: other names lead to it too.
  */
-async function filesOf(connection: Connection, category: string | undefined) {
+async function filesOf(connection: Connection, category: string | undefined): Promise<FileFilter> {
   if (category === undefined) return {};
   const folder = iconFolder(category);
   const name = normalizedCategory(category);

@@ -92,6 +92,7 @@ const iconFileSchema = new Schema(
 );
 iconFileSchema.index({ created_at: -1, _id: -1 });
 iconFileSchema.index({ folder: 1, created_at: -1, _id: -1 });
+iconFileSchema.index({ folder: 1, 'metadata.category': 1 });
 iconFileSchema.index({ saved: 1, created_at: 1, _id: 1 });
 iconFileSchema.index({ saved: 1, folder: 1, created_at: 1, _id: 1 });
 

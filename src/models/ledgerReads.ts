@@ -148,15 +148,6 @@ export async function listMovements(connection: Connection, query: MovementQuery
 }
 
 /** @throws ServiceUnavailableError when MongoDB is away */
-export async function findMovement(
-  connection: Connection,
-  movementId: string,
-): Promise<Movement | undefined> {
-  const found = await movements(connection).findOne({ _id: movementId });
-  return found ? toMovement(found) : undefined;
-}
-
-/** @throws ServiceUnavailableError when MongoDB is away */
 export async function findHold(connection: Connection, holdId: string): Promise<Hold | undefined> {
   const found = await holds(connection).findOne({ _id: holdId });
   return found ? currentHold(toHold(found), Date.now()) : undefined;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { describeFailure, readBounded } from './boundedAnswer.ts';
 import { wasNeverSent } from './wasNeverSent.ts';
 
 /** What became of a change at the other server. */
@@ -26,7 +27,6 @@ export interface Addition {
 }
 
 const PREFIX = '/api/unified';
-const LARGEST_ANSWER_BYTES = 64 * 1024;
 const LONGEST_MESSAGE = 300;
 
 /** A request ends within this time, however slowly the other side answers. */
@@ -127,7 +127,7 @@ export class CreditsServer {
       if (timeout.aborted) {
         return { failure: `no answer within ${this.#timeoutMilliseconds / 1_000} s`, wasSent: true };
       }
-      return { failure: `no answer: ${describe(error)}`, wasSent: !wasNeverSent(error) };
+      return { failure: `no answer: ${describeFailure(error)}`, wasSent: !wasNeverSent(error) };
     }
   }
 }
@@ -159,24 +159,4 @@ function readAnswer(text: string): Answer | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The body as text; nothing when it is longer than any answer of the contract. */
-async function readBounded(response: Response): Promise<string | undefined> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  // Leaving the loop early closes the connection, so the rest is never read.
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > LARGEST_ANSWER_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-/** `fetch` fails with a bare "fetch failed"; what happened is its cause. */
-function describe(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (!(cause instanceof Error)) return String(cause);
-  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ContractFields } from '../domain/usage/contractFields.ts';
+import { describeFailure, readBounded } from './boundedAnswer.ts';
 import { readRetryAfter } from './retryAfter.ts';
 
 /** What became of a report at the other server. */
@@ -13,7 +14,6 @@ export type RelayOutcome =
 const UPDATE_PATH = '/api/tools/update';
 /** Answers that no repeat of the same report changes. */
 const PERMANENT_STATUSES: ReadonlySet<number> = new Set([400, 404, 422]);
-const LARGEST_ANSWER_BYTES = 64 * 1024;
 const LONGEST_MESSAGE = 300;
 const LONGEST_RETRY_AFTER_MILLISECONDS = 3_600_000;
 
@@ -61,7 +61,7 @@ export class UsageRelay {
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (timeout.aborted) return unavailable(`no answer within ${this.#timeoutMilliseconds / 1_000} s`);
-      return unavailable(`no answer: ${describe(error)}`);
+      return unavailable(`no answer: ${describeFailure(error)}`);
     }
   }
 }
@@ -105,24 +105,4 @@ function readAnswer(text: string): z.infer<typeof answerSchema> | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The body as text; nothing when it is longer than any answer of the contract. */
-async function readBounded(response: Response): Promise<string | undefined> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  // Leaving the loop early closes the connection, so the rest is never read.
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > LARGEST_ANSWER_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-/** `fetch` fails with a bare "fetch failed"; what happened is its cause. */
-function describe(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (!(cause instanceof Error)) return String(cause);
-  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
 }

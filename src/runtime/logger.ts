@@ -1,7 +1,5 @@
 import { type Logger, pino } from 'pino';
 
-export type { Logger } from 'pino';
-
 const BUFFER_BYTES = 4_096;
 const FLUSH_MILLISECONDS = 100;
 

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import mongoose, { type Connection } from 'mongoose';
-import type { Logger } from './logger.ts';
+import type { Logger } from 'pino';
 import { ServiceUnavailableError } from './outage.ts';
 
 /** A web process answers people and gives up soon; a worker has the time it needs. */

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import type { Logger } from './logger.ts';
+import type { Logger } from 'pino';
 import { replyCode } from './outage.ts';
 
 /**

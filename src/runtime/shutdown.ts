@@ -1,4 +1,4 @@
-import type { Logger } from './logger.ts';
+import type { Logger } from 'pino';
 
 /** One thing to close. The steps run in order, each after the one before. */
 export interface ShutdownStep {

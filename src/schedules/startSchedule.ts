@@ -1,5 +1,5 @@
 import { createTask, type TaskContext } from 'node-cron';
-import type { Logger } from '../runtime/logger.ts';
+import type { Logger } from 'pino';
 
 /** Something to be done at the times of a cron expression (UTC). */
 export interface ScheduleEntry {

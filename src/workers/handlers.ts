@@ -1,5 +1,5 @@
+import type { Logger } from 'pino';
 import type { JobName, Payload, QueueContract } from '../queues/defineQueue.ts';
-import type { Logger } from '../runtime/logger.ts';
 import type { JsonValue, Outcome } from './outcome.ts';
 
 /** How far a job is: a percentage, or figures of its own such as `{ done: 3, total: 10 }`. */

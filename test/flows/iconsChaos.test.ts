@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OpenAiBehaviour, type OpenAiScript, troubleByRates } from '../../sandbox/openaiServer.ts';
+import { type OpenAiBehaviour, type OpenAiScript, troubleByRates } from '../../sandbox/openai/behaviour.ts';
 import type { IconCall } from '../../src/domain/icons/call.ts';
 import type { IconImage } from '../../src/domain/icons/icon.ts';
 import { countCalls, listCalls } from '../../src/models/iconCalls.ts';

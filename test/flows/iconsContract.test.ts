@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { OpenAiBehaviour } from '../../sandbox/openaiServer.ts';
+import type { OpenAiBehaviour } from '../../sandbox/openai/behaviour.ts';
 import { STANDARD_CATEGORIES } from '../../src/domain/icons/categories.ts';
 import { createApiKey } from '../../src/models/apiKeys.ts';
 import { expectIconsRefusal, IconsApi, UTC_TIME } from '../support/iconsApi.ts';

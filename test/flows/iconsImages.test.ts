@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -14,6 +13,7 @@ import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts
 import type { ApiServer } from '../api/apiServer.ts';
 import { keyOf } from '../models/iconFixtures.ts';
 import { createIconFilesApi, type IconFilesApi, storeBytes } from '../support/iconFilesApi.ts';
+import { openFilesBelow } from '../support/openFilesBelow.ts';
 import { rawExchange } from '../support/rawExchange.ts';
 import { openSandboxBucket } from '../support/sandboxBucket.ts';
 import { uniqueName } from '../support/testSystem.ts';
@@ -252,12 +252,6 @@ describe('a storage in trouble', () => {
     await expect(reading).rejects.toThrow();
   });
 });
-
-async function openFilesBelow(folder: string): Promise<number> {
-  const names = await readdir('/proc/self/fd');
-  const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')));
-  return targets.filter((target) => target.startsWith(folder)).length;
-}
 
 describe('a rendition', () => {
   test('is made at the first request, kept, and served like the icon', async () => {

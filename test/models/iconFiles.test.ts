@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { IconFile } from '../../src/domain/icons/icon.ts';
+import type { StoredIcon } from '../../src/domain/icons/storedIcon.ts';
 import { prepareIcons } from '../../src/models/iconDocuments.ts';
-import { findFile, listFiles, markSaved, takeFilesToClear } from '../../src/models/iconFiles.ts';
+import {
+  type ClearSelection,
+  findFile,
+  listFiles,
+  markSaved,
+  selectFilesToClear,
+  takeFilesToClear,
+} from '../../src/models/iconFiles.ts';
 import { generations, iconFiles } from '../../src/models/iconGenerationDocuments.ts';
 import { recordFile } from '../../src/models/iconGenerations.ts';
 import { readStats } from '../../src/models/iconStats.ts';
@@ -35,6 +43,11 @@ async function stored(folder: string, created_at: number): Promise<IconFile> {
   return file;
 }
 
+async function take(selection: ClearSelection, limit: number): Promise<StoredIcon[]> {
+  const { connection } = system;
+  return takeFilesToClear(connection, await selectFilesToClear(connection, selection), limit);
+}
+
 const pathsOf = (files: readonly IconFile[]) => files.map((file) => file.path);
 
 test('icons are listed the newest first, of one folder or all, so many', async () => {
@@ -62,11 +75,11 @@ test('clearing takes the eldest that fit, forgets them with their content, and s
   expect(await findFile(connection, saved.path)).toMatchObject({ saved: true });
 
   const someTools = { category: 'tools', olderThan: 1.5 * HOUR };
-  expect(pathsOf(await takeFilesToClear(connection, someTools, 10))).toEqual([old.path]);
-  expect(await takeFilesToClear(connection, someTools, 10)).toEqual([]);
-  expect(await takeFilesToClear(connection, { category: 'toys' }, 10)).toEqual([]);
-  expect(pathsOf(await takeFilesToClear(connection, {}, 1))).toEqual([other.path]);
-  expect(pathsOf(await takeFilesToClear(connection, {}, 10))).toEqual([young.path]);
+  expect(pathsOf(await take(someTools, 10))).toEqual([old.path]);
+  expect(await take(someTools, 10)).toEqual([]);
+  expect(await take({ category: 'toys' }, 10)).toEqual([]);
+  expect(pathsOf(await take({}, 1))).toEqual([other.path]);
+  expect(pathsOf(await take({}, 10))).toEqual([young.path]);
   expect(pathsOf(await listFiles(connection, undefined, 10))).toEqual([saved.path]);
   expect((await generations(connection).find().toArray()).map((one) => one._id)).toEqual([keyOf(saved.path)]);
 });
@@ -75,7 +88,7 @@ test('each file is taken by one of those who clear at once, and never one that w
   const { connection } = system;
   const files = await Promise.all(Array.from({ length: 30 }, (_, at) => stored('tools', 1_000 + at)));
   const [cleared, saves] = await Promise.all([
-    Promise.all(Array.from({ length: 6 }, () => takeFilesToClear(connection, {}, 10))),
+    Promise.all(Array.from({ length: 6 }, () => take({}, 10))),
     Promise.all(
       files
         .slice(0, 10)

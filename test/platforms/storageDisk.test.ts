@@ -20,6 +20,7 @@ import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import { openStorage } from '../../src/platforms/storage/openStorage.ts';
 import { BadObjectPathError, StorageUnavailableError } from '../../src/platforms/storage/storageErrors.ts';
 import { isOutage } from '../../src/runtime/outage.ts';
+import { openFilesBelow } from '../support/openFilesBelow.ts';
 import { startProcess } from '../support/processes.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { testsOfEveryStorage } from './storageConformance.ts';
@@ -138,6 +139,18 @@ test('a root that cannot be made is an outage', async () => {
   expect(error).toBeInstanceOf(StorageUnavailableError);
   expect(isOutage(error)).toBe(true);
   expect(String(error)).not.toContain(root);
+});
+
+test('a file that could not be stored is open no more, nor is one that was', async () => {
+  const { root, outside, storage } = await storageAndOutside();
+  const file = join(outside, 'secret.png');
+  await writeFile(join(root, '.unfinished'), 'where the folder should be');
+  await expect(storage.putFile('icon.png', file)).rejects.toThrow(StorageUnavailableError);
+  expect(await openFilesBelow(file)).toBe(0);
+  await rm(join(root, '.unfinished'));
+  expect(await storage.putFile('icon.png', file)).toBe('stored');
+  expect(await storage.putFile('icon.png', file)).toBe('was-there');
+  expect(await openFilesBelow(file)).toBe(0);
 });
 
 test('a root that is gone is an outage until it is back, and nothing in it is taken for gone', async () => {

@@ -1,14 +1,20 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type ObjectStore, type StoreBehaviour, startObjectStore } from '../../sandbox/objectStore.ts';
 import { readObject } from '../../src/platforms/storage/readObject.ts';
 import type { S3Storage } from '../../src/platforms/storage/s3.ts';
 import { StorageFullError, StorageUnavailableError } from '../../src/platforms/storage/storageErrors.ts';
-import { isOutage } from '../../src/runtime/outage.ts';
+import { isOutage, ServiceUnavailableError } from '../../src/runtime/outage.ts';
+import { openFilesBelow } from '../support/openFilesBelow.ts';
 import { bucketOf } from '../support/sandboxBucket.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { testsOfEveryStorage } from './storageConformance.ts';
 
@@ -104,6 +110,80 @@ test.each([
     .catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(StorageUnavailableError);
   expect(String(error)).not.toMatch(/secret|SANDBOXKEY|127\.0\.0\.1|bucket/);
+});
+
+async function archiveFile(bytes: Buffer): Promise<string> {
+  const file = join(await temporaryFolder(), 'archive.zip');
+  await writeFile(file, bytes);
+  return file;
+}
+
+test('a file is sent again when the server is overloaded for a moment', async () => {
+  const path = `${uniqueName('archive')}.zip`;
+  const file = await archiveFile(BYTES);
+  let refused = 0;
+  store.behave(() => (refused++ < 2 ? { kind: 'refuse', status: 503, code: 'SlowDown' } : undefined));
+  expect(await storage.putFile(path, file, 'application/zip')).toBe('stored');
+  expect(store.objects.get(path)?.bytes.equals(BYTES)).toBe(true);
+  expect(await openFilesBelow(file)).toBe(0);
+});
+
+test.each<[string, StoreBehaviour, number]>([
+  ['503 for ever', { kind: 'refuse', status: 503, code: 'SlowDown' }, 3],
+  ['a server that hangs up', { kind: 'drop' }, 3],
+  ['a server that never answers', { kind: 'hang' }, 3],
+  ['a refusal', { kind: 'refuse', status: 403, code: 'AccessDenied' }, 1],
+  ['a bucket without room', { kind: 'refuse', status: 507, code: 'XMinioStorageFull' }, 1],
+])('after %s a file is open no more', async (_what, behaviour, attempts) => {
+  const bucket = bucketOf(store, behaviour.kind === 'hang' ? { timeoutMilliseconds: 100 } : {});
+  const file = await archiveFile(BYTES);
+  store.behave(() => behaviour);
+  const before = store.received.length;
+  await expect(bucket.putFile(`${uniqueName('archive')}.zip`, file, 'application/zip')).rejects.toThrow(
+    ServiceUnavailableError,
+  );
+  expect(store.received.length - before).toBeLessThanOrEqual(attempts);
+  expect(await openFilesBelow(file)).toBe(0);
+});
+
+test('a file is open no more when its place is taken, or no server is there', async () => {
+  const path = `${uniqueName('archive')}.zip`;
+  const file = await archiveFile(BYTES);
+  expect(await storage.putFile(path, file, 'application/zip')).toBe('stored');
+  expect(await storage.putFile(path, file, 'application/zip')).toBe('was-there');
+  const nowhere = bucketOf(store, { endpoint: 'http://127.0.0.1:1' });
+  await expect(nowhere.putFile(path, file, 'application/zip')).rejects.toThrow(StorageUnavailableError);
+  expect(await openFilesBelow(file)).toBe(0);
+});
+
+test('a server that refuses before it has read a file does not wait for the rest', async () => {
+  const file = await archiveFile(Buffer.alloc(1_500_000));
+  const server = createServer({ keepAliveTimeout: 0 });
+  const over = new Promise<void>((resolve) => {
+    server.once('request', (request, response) => {
+      request.resume().once('end', resolve);
+      request.socket.once('close', () => resolve());
+      response.writeHead(403).end();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string')
+    throw new Error('The server does not listen on a port');
+  const elsewhere = bucketOf(store, {
+    endpoint: `http://127.0.0.1:${address.port}`,
+    timeoutMilliseconds: 60_000,
+  });
+  await expect(elsewhere.putFile('archive.zip', file, 'application/zip')).rejects.toThrow(
+    StorageUnavailableError,
+  );
+  expect(await openFilesBelow(file)).toBe(0);
+  await over;
 });
 
 test('a missing bucket is an outage, and nothing in it is taken for gone', async () => {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { troubleByRates } from '../../sandbox/openai/behaviour.ts';
 import { formatDuration, SlidingLimit } from '../../sandbox/openai/slidingLimit.ts';
-import { type OpenAiServer, startOpenAiServer, troubleByRates } from '../../sandbox/openaiServer.ts';
+import { type OpenAiServer, startOpenAiServer } from '../../sandbox/openaiServer.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 const API_KEY = 'sk-sandbox-4711-abcd';

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { OpenAiBehaviour } from '../../sandbox/openaiServer.ts';
+import type { OpenAiBehaviour } from '../../sandbox/openai/behaviour.ts';
 import { archivePath } from '../../src/domain/icons/archivePath.ts';
 import { categoryTitle } from '../../src/domain/icons/categories.ts';
 import type { IconImage } from '../../src/domain/icons/icon.ts';

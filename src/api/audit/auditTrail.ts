@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import { LRUCache } from 'lru-cache';
 import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import { callerId } from '../../domain/accounts/caller.ts';
 import {
   type AuditAction,
@@ -11,7 +12,6 @@ import {
 } from '../../domain/audit/entry.ts';
 import { appendAuditEntries } from '../../models/auditLog.ts';
 import { Coalescer } from '../../runtime/coalescer.ts';
-import type { Logger } from '../../runtime/logger.ts';
 import type { Route } from '../route.ts';
 
 const LARGEST_WRITE = 500;

@@ -1,8 +1,8 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import type { Environment } from '../../../config/env.ts';
 import { findBatch, listActiveBatches } from '../../models/iconBatches.ts';
-import type { Logger } from '../../runtime/logger.ts';
 import { CredentialCheck } from '../access/credentialCheck.ts';
 import { AnonymousConnections } from './anonymousConnections.ts';
 import type { BatchFeed } from './batchFeed.ts';

@@ -1,5 +1,5 @@
+import type { Logger } from 'pino';
 import type { BatchEvent } from '../../domain/icons/events.ts';
-import type { Logger } from '../../runtime/logger.ts';
 import { ServiceUnavailableError } from '../../runtime/outage.ts';
 
 /** Gets the events of one batch. */

@@ -1,7 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
+import type { Logger } from 'pino';
 import { Server, type Socket } from 'socket.io';
 import { z } from 'zod';
-import type { Logger } from '../../runtime/logger.ts';
 import { isFromForeignPage } from '../configuredOrigins.ts';
 import type { AnonymousConnections } from './anonymousConnections.ts';
 import type { LiveCallers } from './liveCallers.ts';

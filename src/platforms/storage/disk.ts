@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants, createReadStream, type Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, opendir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -30,14 +30,21 @@ export class DiskStorage implements ObjectStorage {
   }
 
   put(path: string, bytes: Buffer): Promise<Put> {
-    return this.#store(path, () => bytes);
+    return this.#store(path, (handle) => handle.writeFile(bytes));
   }
 
   putFile(path: string, file: string): Promise<Put> {
-    return this.#store(path, () => createReadStream(file));
+    return this.#store(path, async (handle) => {
+      const source = await open(file);
+      try {
+        await handle.writeFile(source.createReadStream({ autoClose: false }));
+      } finally {
+        await source.close();
+      }
+    });
   }
 
-  async #store(path: string, content: () => Buffer | Readable): Promise<Put> {
+  async #store(path: string, write: (handle: FileHandle) => Promise<void>): Promise<Put> {
     assertObjectPath(path);
     return asStorageError(async () => {
       await this.#requireRoot();
@@ -46,7 +53,7 @@ export class DiskStorage implements ObjectStorage {
       const file = join(this.#root, path);
       const present = await lstatIfThere(file);
       if (present && !present.isFile()) throw new BadObjectPathError('What is there is no file');
-      if (!present) await this.#writeWhole(file, content());
+      if (!present) await this.#writeWhole(file, write);
       // Also for a file that is there already: whoever put it there may not have come to this line.
       await syncFolder(folder);
       return present ? 'was-there' : 'stored';
@@ -132,14 +139,14 @@ export class DiskStorage implements ObjectStorage {
   }
 
   /** Nobody ever sees a part: the file gets its name when it is whole and on the disk. Of two at once, the last one stays. */
-  async #writeWhole(file: string, content: Buffer | Readable): Promise<void> {
+  async #writeWhole(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
     const folder = join(this.#root, UNFINISHED);
     await makeIfMissing(folder);
     const unfinished = join(folder, randomUUID());
     try {
       const handle = await open(unfinished, 'wx', 0o644);
       try {
-        await handle.writeFile(content);
+        await write(handle);
         await handle.sync();
       } finally {
         await handle.close();

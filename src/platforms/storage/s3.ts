@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
@@ -31,7 +30,7 @@ export interface S3Settings {
   readonly timeoutMilliseconds: number;
 }
 
-type ObjectContent = Pick<PutObjectCommandInput, 'Body' | 'ContentLength' | 'ContentType'>;
+type NewObject = Pick<PutObjectCommandInput, 'Bucket' | 'Key' | 'ContentType' | 'IfNoneMatch'>;
 
 const CONNECTION_MILLISECONDS = 2_000;
 /** A request that came to nothing is sent again at once; waiting longer is the business of the queue and the client. */
@@ -74,31 +73,47 @@ export class S3Storage implements ObjectStorage {
     });
   }
 
-  put(path: string, bytes: Buffer, contentType: string): Promise<Put> {
-    return this.#store(path, { Body: bytes, ContentType: contentType });
+  async put(path: string, bytes: Buffer, contentType: string): Promise<Put> {
+    const object = this.#newObject(path, contentType);
+    return asStorageError(() => this.#send({ ...object, Body: bytes }));
   }
 
   async putFile(path: string, file: string, contentType: string): Promise<Put> {
-    const { size } = await stat(file);
-    return this.#store(path, {
-      Body: createReadStream(file),
-      ContentLength: size,
-      ContentType: contentType,
-    });
+    const object = this.#newObject(path, contentType);
+    const source = await open(file);
+    try {
+      return await asStorageError(() => this.#sendFile(object, source));
+    } finally {
+      // It ends the streams too, which nobody reads on once the server has refused.
+      await source.close();
+    }
   }
 
-  async #store(path: string, content: ObjectContent): Promise<Put> {
-    // Looking first would leave a gap, and takes the right to list the bucket: without it a missing object is answered with 403.
-    const object = { ...this.#object(path), ...content, IfNoneMatch: '*' };
-    return asStorageError(async () => {
+  /** The SDK sends no stream a second time, as it cannot read it again. */
+  async #sendFile(object: NewObject, source: FileHandle): Promise<Put> {
+    const { size } = await source.stat();
+    for (let attempt = 1; ; attempt++) {
+      const ending = new AbortController();
+      const stream = source.createReadStream({ start: 0, autoClose: false });
       try {
-        await this.#client.send(new PutObjectCommand(object));
-        return 'stored';
+        return await this.#send({ ...object, Body: stream, ContentLength: size }, ending.signal);
       } catch (error) {
-        if (statusOf(error) === PRECONDITION_FAILED) return 'was-there';
-        throw error;
+        if (attempt === ATTEMPTS || !mayBeSentAgain(error)) throw error;
+      } finally {
+        // A server that answers before it has read everything would wait for the rest, and keep its connection.
+        ending.abort();
       }
-    });
+    }
+  }
+
+  async #send(object: PutObjectCommandInput, signal?: AbortSignal): Promise<Put> {
+    try {
+      await this.#client.send(new PutObjectCommand(object), signal ? { abortSignal: signal } : {});
+      return 'stored';
+    } catch (error) {
+      if (statusOf(error) === PRECONDITION_FAILED) return 'was-there';
+      throw error;
+    }
   }
 
   async stat(path: string): Promise<StoredObject | undefined> {
@@ -144,6 +159,11 @@ export class S3Storage implements ObjectStorage {
     return `s3://${this.#bucket}/${this.#object(path).Key}`;
   }
 
+  #newObject(path: string, contentType: string): NewObject {
+    // Looking first would leave a gap, and takes the right to list the bucket: without it a missing object is answered with 403.
+    return { ...this.#object(path), ContentType: contentType, IfNoneMatch: '*' };
+  }
+
   #object(path: string): { readonly Bucket: string; readonly Key: string } {
     assertObjectPath(path);
     return { Bucket: this.#bucket, Key: path };
@@ -165,7 +185,15 @@ async function ifThere<T>(request: () => Promise<T>): Promise<T | undefined> {
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList; HEAD answers without a code. */
 const NOT_THERE: ReadonlySet<string> = new Set(['NoSuchKey', 'NotFound']);
 const PRECONDITION_FAILED = 412;
+const TOO_MANY_REQUESTS = 429;
 const INSUFFICIENT_STORAGE = 507;
+
+/** As the SDK decides it for bytes: no answer came, or one that says no more than that it goes badly now. */
+function mayBeSentAgain(error: unknown): boolean {
+  const status = statusOf(error);
+  if (status === undefined || status === TOO_MANY_REQUESTS) return true;
+  return status >= 500 && status !== INSUFFICIENT_STORAGE;
+}
 
 /** Whatever is wrong out there, from a lost connection to keys that have expired, may be put right meanwhile. */
 async function asStorageError<T>(request: () => Promise<T>): Promise<T> {

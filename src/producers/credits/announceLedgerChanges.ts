@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
 import type { LedgerChange } from '../../models/ledgerBook.ts';
 import { webhooksQueue } from '../../queues/webhooks.ts';
 import { publishBalances } from '../../runtime/balanceFeed.ts';
-import type { Logger } from '../../runtime/logger.ts';
 import type { OpenQueues } from '../queues.ts';
 import { startFanOut } from '../webhooks/startFanOut.ts';
 

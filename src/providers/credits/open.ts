@@ -1,9 +1,9 @@
 import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import type { Environment } from '../../../config/env.ts';
 import type { CreditsProvider } from '../../domain/credits/provider.ts';
 import type { Ledger } from '../../models/ledger.ts';
 import { CreditsServer } from '../../platforms/creditsServer.ts';
-import type { Logger } from '../../runtime/logger.ts';
 import { LocalCredits } from './local.ts';
 import { RemoteCredits } from './remote.ts';
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ClientSession, Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import {
   type CaptureOutcome,
   type CaptureRequest,
@@ -26,7 +27,6 @@ import {
 } from '../../models/remoteReservations.ts';
 import { inTransaction } from '../../models/transaction.ts';
 import type { CreditsServer } from '../../platforms/creditsServer.ts';
-import type { Logger } from '../../runtime/logger.ts';
 import { callId } from './callId.ts';
 import { captureRefusal, moveByDeduction, moveByReturn, nextReturn, reserveOutcome } from './remoteMoves.ts';
 

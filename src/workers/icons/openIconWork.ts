@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import type { Environment } from '../../../config/env.ts';
 import { Ledger } from '../../models/ledger.ts';
 import { openImageProvider } from '../../platforms/images/openImageProvider.ts';
@@ -11,7 +12,6 @@ import { IconCredits } from '../../producers/icons/iconCredits.ts';
 import { IconJobs } from '../../producers/icons/iconJobs.ts';
 import type { OpenQueues } from '../../producers/queues.ts';
 import { openCreditsProvider } from '../../providers/credits/open.ts';
-import type { Logger } from '../../runtime/logger.ts';
 import type { IconWork } from './iconWork.ts';
 import { ThrottlePauses } from './throttlePauses.ts';
 

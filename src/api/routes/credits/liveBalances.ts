@@ -1,5 +1,5 @@
+import type { Logger } from 'pino';
 import type { Balance } from '../../../domain/credits/ledger.ts';
-import type { Logger } from '../../../runtime/logger.ts';
 import { ServiceUnavailableError } from '../../../runtime/outage.ts';
 
 /** Gets a user's balance whenever it may have changed. */

@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import type { Environment } from '../../../../config/env.ts';
 import { Ledger } from '../../../models/ledger.ts';
 import { announceLedgerChanges } from '../../../producers/credits/announceLedgerChanges.ts';
 import type { OpenQueues } from '../../../producers/queues.ts';
-import type { Logger } from '../../../runtime/logger.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
 import { createFirstContact } from './firstContact.ts';
 import { openLiveBalances } from './openLiveBalances.ts';

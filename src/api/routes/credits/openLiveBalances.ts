@@ -1,8 +1,8 @@
 import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import type { Environment } from '../../../../config/env.ts';
 import { findBalances } from '../../../models/ledgerReads.ts';
 import { listenForBalances } from '../../../runtime/balanceFeed.ts';
-import type { Logger } from '../../../runtime/logger.ts';
 import { connectRedis } from '../../../runtime/redis.ts';
 import { LiveBalances } from './liveBalances.ts';
 

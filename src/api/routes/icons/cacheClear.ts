@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import type { StoredIcon } from '../../../domain/icons/storedIcon.ts';
-import { type ClearSelection, takeFilesToClear } from '../../../models/iconFiles.ts';
+import { type ClearSelection, selectFilesToClear, takeFilesToClear } from '../../../models/iconFiles.ts';
 import { renditionFolder } from '../../../platforms/images/renditions.ts';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import { answerJson } from '../../answer.ts';
@@ -81,9 +81,11 @@ function readOlderThan(days: unknown): number | undefined {
 
 /** As long as it gets on, it may take longer than other answers: the contract knows no part of a clearing. */
 async function clear({ connection, storage }: CacheDependencies, wanted: ClearSelection): Promise<number> {
+  const selecting = selectFilesToClear(connection, wanted);
+  const selected = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', selecting);
   let cleared = 0;
   for (;;) {
-    const taking = takeFilesToClear(connection, wanted, CLEARED_AT_ONCE);
+    const taking = takeFilesToClear(connection, selected, CLEARED_AT_ONCE);
     const taken = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', taking);
     await removeFiles(storage, taken);
     cleared += taken.length;

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
 import type { Environment } from '../../../../config/env.ts';
 import { listActiveBatchIds } from '../../../models/iconBatches.ts';
 import { readEvents, readLastSeqs } from '../../../models/iconEvents.ts';
@@ -11,7 +12,6 @@ import { IconRequests } from '../../../producers/icons/iconRequests.ts';
 import type { OpenQueues } from '../../../producers/queues.ts';
 import { openCreditsProvider } from '../../../providers/credits/open.ts';
 import { listenForIconSignals } from '../../../runtime/iconFeed.ts';
-import type { Logger } from '../../../runtime/logger.ts';
 import { connectRedis } from '../../../runtime/redis.ts';
 import { BatchFeed } from '../../live/batchFeed.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
