@@ -11,7 +11,7 @@ import { loadDotEnv } from './start/dotEnv.ts';
 import { openOutput } from './start/output.ts';
 import { PortInUseError } from './start/settings.ts';
 import { stopOnSignals } from './start/stopOnSignals.ts';
-import { type Processes, runSystem } from './start/system.ts';
+import { type Processes, runSystem, WrongSettingsError } from './start/system.ts';
 
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
 const EXPLAINED = [
@@ -20,6 +20,7 @@ const EXPLAINED = [
   EmbeddedServerError,
   InvalidEnvironmentError,
   PortInUseError,
+  WrongSettingsError,
 ];
 
 try {

@@ -71,7 +71,7 @@ test('a busy port and a bad environment are clear messages', async () => {
     ADMIN_API_KEY: 'short-secret',
   });
   await misled.line((text) => text.includes('ADMIN_API_KEY needs at least 16 characters'));
-  expect((await misled.exited).code).toBe(1);
+  expect((await misled.exited).code).toBe(78);
   expect(misled.lines.join('\n')).toContain('PORT');
   expect(misled.lines.join('\n')).not.toMatch(/short-secret|at main/);
   await web.stop();

@@ -212,3 +212,19 @@ test('demo says so when nothing runs, and prints nothing else', async () => {
   expect(code).toBe(1);
   expect(output).toBe(`No demo data for ${folder}: nothing runs; start it with npm start.`);
 });
+
+test('settings that no restart mends stop the whole start', LONG, async () => {
+  const folder = await temporaryFolder();
+  const start = startProcess('scripts/start.ts', {
+    ...startVariables(folder),
+    OPENAI_API_KEY: 'sk-unused-by-this-test',
+    OPENAI_MODEL: 'dall-e-3',
+  });
+  onTestFinished(() => start.kill('SIGKILL'));
+  await start.line((line) => line.includes('which OpenAI has shut down: set it to'));
+  const again = start.line((line) => line.includes('it starts again')).catch(() => undefined);
+  const end = await Promise.race([start.exited, again]);
+  expect(end).toEqual({ code: 1, signal: null });
+  expect(start.lines.at(-1)).toMatch(/^(web|worker) cannot work with these settings; its lines above say/);
+  expect(findHolder(folder)).toBeUndefined();
+});
