@@ -9,12 +9,13 @@ import { CredentialsError } from './start/credentials.ts';
 import { DataFolderInUseError, dataFolder, lockDataFolder } from './start/dataFolder.ts';
 import { loadDotEnv } from './start/dotEnv.ts';
 import { openOutput } from './start/output.ts';
-import { PortInUseError } from './start/settings.ts';
+import { CannotListenError, PortInUseError } from './start/settings.ts';
 import { stopOnSignals } from './start/stopOnSignals.ts';
 import { type Processes, runSystem, WrongSettingsError } from './start/system.ts';
 
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
 const EXPLAINED = [
+  CannotListenError,
   CredentialsError,
   DataFolderInUseError,
   EmbeddedServerError,

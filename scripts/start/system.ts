@@ -43,7 +43,7 @@ export interface SystemOptions {
 /**
  * Runs the whole system until the signal: databases, demo accounts, then web, workers and scheduler. Returns when everything has been stopped.
  *
- * @throws {CredentialsError | InvalidEnvironmentError | PortInUseError | EmbeddedServerError | WrongSettingsError} when it cannot be started
+ * @throws {CredentialsError | InvalidEnvironmentError | PortInUseError | CannotListenError | EmbeddedServerError | WrongSettingsError} when it cannot be started
  */
 export async function runSystem(options: SystemOptions): Promise<void> {
   const { folder, output, signal, processes } = options;

@@ -195,6 +195,18 @@ test('a port that is taken is told before anything is started', async () => {
   expect(existsSync(join(folder, 'redis'))).toBe(false);
 });
 
+test('an address of another machine is not taken for a busy port', async () => {
+  const folder = await temporaryFolder();
+  const start = startProcess('scripts/start.ts', { ...startVariables(folder), HOST: '192.0.2.1' });
+  expect(await start.exited).toMatchObject({ code: 1 });
+  expect(start.lines).toEqual([
+    expect.stringMatching(
+      /^The API cannot listen there \(listen EADDRNOTAVAIL: .* 192\.0\.2\.1:\d+\)\. Check HOST and PORT\.$/,
+    ),
+  ]);
+  expect(existsSync(join(folder, 'redis'))).toBe(false);
+});
+
 test('everything wrong with the environment is told at once', async () => {
   const folder = await temporaryFolder();
   const start = startProcess('scripts/start.ts', {
