@@ -6,7 +6,7 @@ import { InvalidEnvironmentError } from '../config/env.ts';
 import { EmbeddedServerError } from '../embedded/embeddedServer.ts';
 import { finishInterrupted } from './data/entries.ts';
 import { CredentialsError } from './start/credentials.ts';
-import { DataFolderInUseError, dataFolder, lockDataFolder } from './start/dataFolder.ts';
+import { DataFolderError, DataFolderInUseError, dataFolder, lockDataFolder } from './start/dataFolder.ts';
 import { loadDotEnv } from './start/dotEnv.ts';
 import { openOutput } from './start/output.ts';
 import { CannotListenError, PortInUseError } from './start/settings.ts';
@@ -17,6 +17,7 @@ import { type Processes, runSystem, WrongSettingsError } from './start/system.ts
 const EXPLAINED = [
   CannotListenError,
   CredentialsError,
+  DataFolderError,
   DataFolderInUseError,
   EmbeddedServerError,
   InvalidEnvironmentError,
