@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
@@ -10,13 +11,22 @@ const FIRST_PORT = 20_000;
 const LAST_PORT = 32_000;
 const TRIES = 50;
 
-/** Whether nothing listens on the loopback port at the moment. */
-export function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', () => resolve(false));
-    probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(true)));
-  });
+/**
+ * Whether nothing listens on the port at the moment.
+ *
+ * @throws the error of the operating system when nobody could listen there: a privileged port, an address of another machine
+ */
+export async function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const probe = createServer().listen({ port, host, exclusive: true });
+  try {
+    await once(probe, 'listening');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') return false;
+    throw error;
+  }
+  probe.close();
+  await once(probe, 'close');
+  return true;
 }
 
 /** A loopback port that is free now and that no outgoing connection will take. */

@@ -9,7 +9,7 @@ import { FreezeError } from './data/freeze.ts';
 import { reset } from './data/reset.ts';
 import { restore } from './data/restore.ts';
 import { CredentialsError } from './start/credentials.ts';
-import { DataFolderInUseError, dataFolder, displayName } from './start/dataFolder.ts';
+import { DataFolderError, DataFolderInUseError, dataFolder, displayName } from './start/dataFolder.ts';
 import { loadDotEnv } from './start/dotEnv.ts';
 
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
@@ -17,6 +17,7 @@ const EXPLAINED = [
   ArchiveError,
   CredentialsError,
   DataCommandError,
+  DataFolderError,
   DataFolderInUseError,
   EmbeddedServerError,
   FreezeError,

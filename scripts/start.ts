@@ -6,20 +6,23 @@ import { InvalidEnvironmentError } from '../config/env.ts';
 import { EmbeddedServerError } from '../embedded/embeddedServer.ts';
 import { finishInterrupted } from './data/entries.ts';
 import { CredentialsError } from './start/credentials.ts';
-import { DataFolderInUseError, dataFolder, lockDataFolder } from './start/dataFolder.ts';
+import { DataFolderError, DataFolderInUseError, dataFolder, lockDataFolder } from './start/dataFolder.ts';
 import { loadDotEnv } from './start/dotEnv.ts';
 import { openOutput } from './start/output.ts';
-import { PortInUseError } from './start/settings.ts';
+import { CannotListenError, PortInUseError } from './start/settings.ts';
 import { stopOnSignals } from './start/stopOnSignals.ts';
-import { type Processes, runSystem } from './start/system.ts';
+import { type Processes, runSystem, WrongSettingsError } from './start/system.ts';
 
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
 const EXPLAINED = [
+  CannotListenError,
   CredentialsError,
+  DataFolderError,
   DataFolderInUseError,
   EmbeddedServerError,
   InvalidEnvironmentError,
   PortInUseError,
+  WrongSettingsError,
 ];
 
 try {

@@ -17,7 +17,7 @@ export interface EmbeddedDatabasesOptions {
  * Takes the sole use of a data folder and runs the work on its databases, which are started before and stopped after it.
  *
  * @throws {CommandFailure} when the folder holds no data
- * @throws {DataFolderInUseError | EmbeddedServerError}
+ * @throws {DataFolderInUseError | DataFolderError | EmbeddedServerError}
  */
 export async function withEmbeddedDatabases(
   options: EmbeddedDatabasesOptions,

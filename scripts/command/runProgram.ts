@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { InvalidEnvironmentError } from '../../config/env.ts';
 import { EmbeddedServerError } from '../../embedded/embeddedServer.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
-import { DataFolderInUseError } from '../start/dataFolder.ts';
+import { DataFolderError, DataFolderInUseError } from '../start/dataFolder.ts';
 import { CommandFailure } from './failure.ts';
 
 type ErrorClass = new (...parameters: never[]) => Error;
@@ -10,6 +10,7 @@ type ErrorClass = new (...parameters: never[]) => Error;
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
 const EXPLAINED: readonly ErrorClass[] = [
   CommandFailure,
+  DataFolderError,
   DataFolderInUseError,
   EmbeddedServerError,
   InvalidEnvironmentError,

@@ -27,7 +27,7 @@ export interface OpenSystem {
  *
  * @param activity - the command as others are told about it while it has the folder, such as `npm run usage -- verify`
  * @throws {CommandFailure} when the databases cannot be reached, or there is no data
- * @throws {DataFolderInUseError | EmbeddedServerError | InvalidEnvironmentError}
+ * @throws {DataFolderInUseError | DataFolderError | EmbeddedServerError | InvalidEnvironmentError}
  */
 export async function withSystem(
   activity: string,

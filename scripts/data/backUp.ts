@@ -24,16 +24,14 @@ export interface BackupResult extends ArchiveSize {
  * queue, in the database, or in both (which counts it once, by its record id). Stored files are copied afterwards, while everything runs: each is
  * there before a database names it and never changes, and one that is cleared meanwhile is made again when it is wanted.
  *
- * @throws {DataCommandError | DataFolderInUseError}
+ * @throws {DataCommandError | DataFolderInUseError | DataFolderError}
  */
 export async function backUp(folder: string, target: string): Promise<BackupResult> {
   if (existsSync(target))
     throw new DataCommandError(`${displayName(target)} exists already; choose another name.`);
-  if (!existsSync(dirname(target)))
-    throw new DataCommandError(`The folder ${dirname(target)} does not exist.`);
   if (!existsSync(folder) || !holdsData(folder))
     throw new DataCommandError(`There is no data in ${displayName(folder)}.`);
-  const copy = await mkdtemp(join(dirname(target), `.${basename(target)}-`));
+  const copy = await makeCopyFolder(target);
   try {
     const holder = findHolder(folder);
     const pausedMs = holder ? await copyRunning(folder, copy, holder) : await copyStopped(folder, copy);
@@ -41,6 +39,16 @@ export async function backUp(folder: string, target: string): Promise<BackupResu
     return { ...(await pack(copy, target)), ...(pausedMs === undefined ? {} : { pausedMs }) };
   } finally {
     await rm(copy, { recursive: true, force: true });
+  }
+}
+
+/** Beside the archive: the first look at whether anything can be written there. */
+async function makeCopyFolder(target: string): Promise<string> {
+  try {
+    return await mkdtemp(join(dirname(target), `.${basename(target)}-`));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    throw new DataCommandError(`The backup cannot be written there: ${error.message}`, { cause: error });
   }
 }
 

@@ -2,7 +2,7 @@ import { displayName, lockDataFolder } from '../start/dataFolder.ts';
 import { discardData, finishInterrupted, holdsData } from './entries.ts';
 import { DataCommandError } from './errors.ts';
 
-/** Removes all data and credentials of a folder that nobody uses. @throws {DataCommandError | DataFolderInUseError} */
+/** Removes all data and credentials of a folder that nobody uses. @throws {DataCommandError | DataFolderInUseError | DataFolderError} */
 export async function reset(folder: string, confirmed: boolean): Promise<void> {
   const lock = lockDataFolder(folder, 'npm run data -- reset');
   try {

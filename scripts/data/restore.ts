@@ -19,7 +19,7 @@ import { DataCommandError } from './errors.ts';
  * Replaces the data of a folder that nobody uses by that of an archive. The archive is unpacked and tried on real servers first; the data
  * that is there is not touched before.
  *
- * @throws {ArchiveError | DataCommandError | DataFolderInUseError | EmbeddedServerError}
+ * @throws {ArchiveError | DataCommandError | DataFolderInUseError | DataFolderError | EmbeddedServerError}
  */
 export async function restore(folder: string, archive: string, confirmed: boolean): Promise<void> {
   const lock = lockDataFolder(folder, 'npm run data -- restore');

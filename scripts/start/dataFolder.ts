@@ -39,6 +39,17 @@ export class DataFolderInUseError extends Error {
   }
 }
 
+/** The data folder cannot be made, read or written. */
+export class DataFolderError extends Error {
+  override name = 'DataFolderError';
+
+  constructor(folder: string, cause: Error) {
+    super(`The data folder ${folder} cannot be used: ${cause.message}; choose another with DATA_DIR.`, {
+      cause,
+    });
+  }
+}
+
 /** The sole use of a data folder, held until `release` or the end of the process, however that comes. */
 export interface DataFolderLock {
   /** Tells others about the holder. */
@@ -61,14 +72,17 @@ export function displayName(folder: string): string {
  * Takes the sole use of a data folder, which is made when missing. The lock is one of the operating system, taken by SQLite on an
  * empty file: it ends with the process, so there are no stale ones and no pid has to be trusted.
  *
- * @throws {DataFolderInUseError}
+ * @throws {DataFolderInUseError | DataFolderError}
  */
 export function lockDataFolder(folder: string, activity: string): DataFolderLock {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const lock = tryLock(folder, LOCK_WAIT_MS);
-  if (!lock) throw new DataFolderInUseError(folder, readHolder(folder));
   const describe = (user: Holder) => writeJsonFile(holderFile(folder), user);
-  describe({ pid: process.pid, activity });
+  const lock = explained(folder, () => {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const taken = tryLock(folder, LOCK_WAIT_MS);
+    if (!taken) throw new DataFolderInUseError(folder, readHolder(folder));
+    describe({ pid: process.pid, activity });
+    return taken;
+  });
   return {
     describe,
     release() {
@@ -78,13 +92,25 @@ export function lockDataFolder(folder: string, activity: string): DataFolderLock
   };
 }
 
-/** Who uses the folder now, or undefined when nobody does. */
+/** Who uses the folder now, or undefined when nobody does. @throws {DataFolderError} */
 export function findHolder(folder: string): Holder | undefined {
-  const file = readHolder(folder);
-  if (!file) return undefined;
-  const lock = tryLock(folder, 0);
-  lock?.close();
-  return lock ? undefined : file;
+  return explained(folder, () => {
+    const file = readHolder(folder);
+    if (!file) return undefined;
+    const lock = tryLock(folder, 0);
+    lock?.close();
+    return lock ? undefined : file;
+  });
+}
+
+/** What the operating system or SQLite refuses has a code; anything else is a defect. */
+function explained<T>(folder: string, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) throw new DataFolderError(folder, error);
+    throw error;
+  }
 }
 
 function tryLock(folder: string, waitMs: number): DatabaseSync | undefined {

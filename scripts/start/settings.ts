@@ -15,6 +15,16 @@ export class PortInUseError extends Error {
   }
 }
 
+/** The operating system does not let the API listen on HOST and PORT. */
+export class CannotListenError extends Error {
+  override name = 'CannotListenError';
+
+  constructor(cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`The API cannot listen there (${reason}). Check HOST and PORT.`, { cause });
+  }
+}
+
 /** What is known before anything is started. */
 export interface Settings {
   environment: Environment;
@@ -31,7 +41,7 @@ export interface Settings {
  *
  * @param folder - the data folder, where files are kept unless the environment says otherwise
  * @throws {InvalidEnvironmentError} with every bad variable
- * @throws {PortInUseError}
+ * @throws {PortInUseError | CannotListenError}
  */
 export async function readSettings(folder: string, credentials: Credentials): Promise<Settings> {
   const given = process.env;
@@ -45,7 +55,7 @@ export async function readSettings(folder: string, credentials: Credentials): Pr
   };
   const environment = readEnvironment({ ...TO_BE_STARTED, ...variables });
   const port = environment.PORT === 0 ? await pickLoopbackPort() : environment.PORT;
-  if (!(await isPortFree(port, environment.HOST))) throw new PortInUseError(port);
+  await requireFreePort(port, environment.HOST);
   return {
     environment,
     variables: { ...variables, PORT: String(port) },
@@ -53,6 +63,13 @@ export async function readSettings(folder: string, credentials: Credentials): Pr
     embedRedis: !given.REDIS_URL,
     embedMongo,
   };
+}
+
+async function requireFreePort(port: number, host: string): Promise<void> {
+  const free = await isPortFree(port, host).catch((error: unknown) => {
+    throw new CannotListenError(error);
+  });
+  if (!free) throw new PortInUseError(port);
 }
 
 function keysOf({ admin, board, credits, secrets }: Credentials): NodeJS.ProcessEnv {

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { WRONG_SETTINGS_EXIT_CODE } from '../../config/exitCode.ts';
 import type { ProcessEnd } from '../../embedded/serverProcess.ts';
 
 const FIRST_DELAY_MS = 300;
@@ -9,6 +10,8 @@ const REPORTED_FAILURES = 5;
 
 /** How a process that did what it should has ended. */
 export const SUCCESS = 'exit code 0';
+/** How a process has ended that can never work with its settings. */
+export const WRONG_SETTINGS = `exit code ${WRONG_SETTINGS_EXIT_CODE}`;
 
 /** How a process ended, in words. */
 export function describeEnd({ code, signal }: ProcessEnd): string {
@@ -40,11 +43,13 @@ export interface SuperviseOptions {
   say: (text: string) => void;
   /** Told the pid after each start. */
   onStart?: (pid: number) => void;
+  /** Called in place of another start when the process ended because of its settings: no start changes those. */
+  onWrongSettings?: () => void;
 }
 
-/** Starts a process again whenever it ends, at once the first time, then after ever longer pauses. */
+/** Starts a process again whenever it ends, at once the first time, then after ever longer pauses; wrong settings excepted. */
 export function supervise(options: SuperviseOptions): Supervised {
-  const { name, start, say, onStart } = options;
+  const { name, start, say, onStart, onWrongSettings } = options;
   const stopping = new AbortController();
   let current = options.first;
 
@@ -67,6 +72,7 @@ export function supervise(options: SuperviseOptions): Supervised {
       const startedAt = performance.now();
       const end = await runOnce();
       if (stopping.signal.aborted) return;
+      if (onWrongSettings && end === WRONG_SETTINGS) return onWrongSettings();
       failures = performance.now() - startedAt > STEADY_MS ? 1 : failures + 1;
       const delay = restartDelay(failures);
       say(`${name} ended (${end}); it starts again in ${(delay / 1000).toFixed(1)} s.`);

@@ -12,6 +12,17 @@ import { type Running, SUCCESS, type Supervised, supervise } from './supervise.t
 /** A process ends itself when its drain takes too long; only one that cannot is killed, this much later. */
 const KILL_AFTER_DRAIN_MS = 3_000;
 
+/** A process of the system refuses its settings, and has said why. */
+export class WrongSettingsError extends Error {
+  override name = 'WrongSettingsError';
+
+  constructor(name: string) {
+    super(
+      `${name} cannot work with these settings; its lines above say what to change. Everything was stopped.`,
+    );
+  }
+}
+
 /** What runs, in the order in which it is stopped: what takes in work, what does it, what keeps it. */
 export interface Processes {
   ingress: Supervised[];
@@ -32,28 +43,31 @@ export interface SystemOptions {
 /**
  * Runs the whole system until the signal: databases, demo accounts, then web, workers and scheduler. Returns when everything has been stopped.
  *
- * @throws {CredentialsError | InvalidEnvironmentError | PortInUseError | EmbeddedServerError} when it cannot be started
+ * @throws {CredentialsError | InvalidEnvironmentError | PortInUseError | CannotListenError | EmbeddedServerError | WrongSettingsError} when it cannot be started
  */
 export async function runSystem(options: SystemOptions): Promise<void> {
   const { folder, output, signal, processes } = options;
   const startedAt = performance.now();
   const credentials = openCredentials(folder);
   const settings = await readSettings(folder, credentials);
-  const stopped = once(signal, 'abort');
+  const refusal = new AbortController();
+  const ending = AbortSignal.any([signal, refusal.signal]);
+  const ended = once(ending, 'abort');
   try {
-    const holder = await startProcesses(options, settings);
+    const refuse = (name: string) => refusal.abort(new WrongSettingsError(name));
+    const holder = await startProcesses(options, settings, refuse);
     const demo = demoOf(credentials, settings);
     const announcement = announceWhenReady({
       demo,
       folderName: displayName(folder),
       startedAt,
       output,
-      signal,
+      signal: ending,
     });
     void announcement.then((ready) => {
       if (ready) options.lock.describe(Object.assign(holder, { demo }));
     });
-    if (!signal.aborted) await stopped;
+    if (!ending.aborted) await ended;
   } finally {
     if (signal.aborted) output.say('Stopping: running requests and jobs are finished first …');
     for (const group of [processes.ingress, processes.workers, processes.databases]) {
@@ -61,9 +75,14 @@ export async function runSystem(options: SystemOptions): Promise<void> {
     }
     if (signal.aborted) output.say('Stopped.');
   }
+  refusal.signal.throwIfAborted();
 }
 
-async function startProcesses(options: SystemOptions, settings: Settings): Promise<Holder> {
+async function startProcesses(
+  options: SystemOptions,
+  settings: Settings,
+  refuse: (name: string) => void,
+): Promise<Holder> {
   const { folder, lock, output, signal, processes } = options;
   const holder: Holder = { pid: process.pid, activity: 'npm start', base_url: settings.baseUrl };
   const urls = await startDatabases({
@@ -86,7 +105,12 @@ async function startProcesses(options: SystemOptions, settings: Settings): Promi
   const start = (name: string, ...command: string[]): Promise<Running> =>
     startNodeProcess({ name, command, environment, output, stopLimitMs });
   const keep = (name: string, ...command: string[]) =>
-    supervise({ name, start: () => start(name, ...command), say: output.say });
+    supervise({
+      name,
+      start: () => start(name, ...command),
+      say: output.say,
+      onWrongSettings: () => refuse(name),
+    });
 
   if (settings.embedMongo && !signal.aborted) {
     const setup = await start('setup', 'scripts/start/addDemoAccounts.ts', folder);

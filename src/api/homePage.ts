@@ -42,6 +42,7 @@ ${queues === undefined ? '<p class="bad">Redis does not answer, so the queues ca
 </section>
 <section>
 <h2>Try it</h2>
+<p><code>npm run --silent demo</code> prints the keys. The lines name whom <code>npm start</code> makes in a MongoDB of its own; with another one, put a name that <code>npm run users -- list</code> shows.</p>
 ${lines.map((line) => `<h3>${escapeHtml(line.title)}</h3><pre>${escapeHtml(line.command)}</pre>`).join('')}
 </section>
 </main>

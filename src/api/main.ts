@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
+import { WRONG_SETTINGS_EXIT_CODE } from '../../config/exitCode.ts';
 import { BusinessCalendar } from '../domain/time/businessCalendar.ts';
 import { UsagePending } from '../models/usagePending.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../models/usageTimeZone.ts';
@@ -148,5 +149,6 @@ try {
 } catch (error) {
   if (!EXPLAINED.some((kind) => error instanceof kind)) throw error;
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
-  process.exit(1);
+  // A port may be free again at the next start.
+  process.exit(error instanceof PortInUseError ? 1 : WRONG_SETTINGS_EXIT_CODE);
 }

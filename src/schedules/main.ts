@@ -1,4 +1,5 @@
 import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
+import { WRONG_SETTINGS_EXIT_CODE } from '../../config/exitCode.ts';
 import { openQueues } from '../producers/queues.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { connectRedis } from '../runtime/redis.ts';
@@ -37,5 +38,5 @@ try {
 } catch (error) {
   if (!(error instanceof InvalidEnvironmentError)) throw error;
   process.stderr.write(`${error.message}\n`);
-  process.exit(1);
+  process.exit(WRONG_SETTINGS_EXIT_CODE);
 }

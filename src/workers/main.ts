@@ -1,4 +1,5 @@
 import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
+import { WRONG_SETTINGS_EXIT_CODE } from '../../config/exitCode.ts';
 import { prepareCollections } from '../models/collections.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../models/usageTimeZone.ts';
 import { UnsupportedImageSettingError, UnsupportedModelError } from '../platforms/images/openaiModels.ts';
@@ -80,5 +81,5 @@ try {
 } catch (error) {
   if (!EXPLAINED.some((kind) => error instanceof kind)) throw error;
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
-  process.exit(1);
+  process.exit(WRONG_SETTINGS_EXIT_CODE);
 }

@@ -20,6 +20,14 @@ test('the document of all mounted routes is valid OpenAPI', async () => {
   await web.stop();
 });
 
+test('the lines of the start page name whom npm start makes', async () => {
+  const web = await system.startWeb();
+  const page = await (await fetch(web.url)).text();
+  expect(page).toContain('-d userName=demo.seller');
+  expect(page).toContain('user-info?user_id=demo-user');
+  await web.stop();
+});
+
 test('every request has one line with its id and without its query', async () => {
   const web = await system.startWeb();
   await fetch(`${web.url}/healthz?token=not-in-the-log`, { headers: { 'x-request-id': 'logged-id-1' } });
@@ -71,7 +79,7 @@ test('a busy port and a bad environment are clear messages', async () => {
     ADMIN_API_KEY: 'short-secret',
   });
   await misled.line((text) => text.includes('ADMIN_API_KEY needs at least 16 characters'));
-  expect((await misled.exited).code).toBe(1);
+  expect((await misled.exited).code).toBe(78);
   expect(misled.lines.join('\n')).toContain('PORT');
   expect(misled.lines.join('\n')).not.toMatch(/short-secret|at main/);
   await web.stop();

@@ -14,6 +14,8 @@ test('the start page shows the checks, the queues and lines to try, and escapes 
   expect(page).toContain('<td>redis</td><td class="good">ok</td>');
   expect(page).toContain('<td>usage</td>');
   expect(page).toContain(`curl -s ${api.url}/healthz`);
+  expect(page).toContain('<code>npm run --silent demo</code> prints the keys');
+  expect(page).toContain('<code>npm run users -- list</code>');
   expect(page).not.toMatch(/(src|href)="https?:/);
 });
 

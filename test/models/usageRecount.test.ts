@@ -70,7 +70,7 @@ test('a zone other than the one of the sums is refused until they are rebuilt', 
     const line = await refused.line((text) => text.startsWith('BUSINESS_TIME_ZONE is'));
     expect(line).toContain(`${NEW_YORK}, but the stored usage totals were cut in ${HANOI}`);
     expect(line).toContain('npm run usage -- rebuild');
-    expect(await refused.exited).toEqual({ code: 1, signal: null });
+    expect(await refused.exited).toEqual({ code: 78, signal: null });
   }
 
   expect(await usage('rebuild', { BUSINESS_TIME_ZONE: NEW_YORK }).exited).toMatchObject({ code: 0 });

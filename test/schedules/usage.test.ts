@@ -68,5 +68,5 @@ test('the process starts without its stores, says what is wrong with its setting
 
   const misled = startProcess('src/schedules/main.ts', { ...system.environment, REDIS_URL: 'nonsense' });
   await misled.line((line) => line.includes('REDIS_URL is a redis:// or rediss:// address'));
-  expect(await misled.exited).toEqual({ code: 1, signal: null });
+  expect(await misled.exited).toEqual({ code: 78, signal: null });
 });

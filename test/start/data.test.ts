@@ -124,3 +124,42 @@ test('with a configured server it says that this is not its business', async () 
   expect(await command.exited).toMatchObject({ code: 1 });
   expect(command.lines.join('\n')).toContain('MONGODB_URL is set');
 });
+
+test('a data folder that cannot be used is told without a stack, by every program', async () => {
+  const parent = await temporaryFolder();
+  const file = join(parent, 'notes');
+  await writeFile(file, 'a file');
+  const blocked = join(parent, 'blocked');
+  await mkdir(join(blocked, 'lock'), { recursive: true });
+  await writeFile(join(blocked, 'running.json'), '{"pid": 1, "activity": "npm start"}');
+
+  for (const folder of [file, join(file, 'below'), blocked]) {
+    for (const [script, ...args] of [
+      ['start.ts'],
+      ['demo.ts'],
+      ['users.ts', 'list'],
+      ['data.ts', 'reset', '--yes'],
+    ] as const) {
+      const { code, output } = await runScript(script, folder, args);
+      expect({ script, code, output }).toEqual({
+        script,
+        code: 1,
+        output: expect.stringMatching(
+          new RegExp(`^The data folder ${folder} cannot be used: .+; choose another with DATA_DIR\\.$`),
+        ),
+      });
+    }
+  }
+});
+
+test('a backup that cannot be written where it should go is refused', async () => {
+  const source = await temporaryFolder();
+  openCredentials(source);
+  const file = join(source, 'notes');
+  await writeFile(file, 'a file');
+  for (const target of [join(file, 'backup.tar.gz'), join(source, 'none', 'backup.tar.gz')]) {
+    const { code, output } = await data(source, 'backup', target);
+    expect(code).toBe(1);
+    expect(output).toMatch(/^The backup cannot be written there: E\w+: .+$/);
+  }
+});

@@ -195,6 +195,18 @@ test('a port that is taken is told before anything is started', async () => {
   expect(existsSync(join(folder, 'redis'))).toBe(false);
 });
 
+test('an address of another machine is not taken for a busy port', async () => {
+  const folder = await temporaryFolder();
+  const start = startProcess('scripts/start.ts', { ...startVariables(folder), HOST: '192.0.2.1' });
+  expect(await start.exited).toMatchObject({ code: 1 });
+  expect(start.lines).toEqual([
+    expect.stringMatching(
+      /^The API cannot listen there \(listen EADDRNOTAVAIL: .* 192\.0\.2\.1:\d+\)\. Check HOST and PORT\.$/,
+    ),
+  ]);
+  expect(existsSync(join(folder, 'redis'))).toBe(false);
+});
+
 test('everything wrong with the environment is told at once', async () => {
   const folder = await temporaryFolder();
   const start = startProcess('scripts/start.ts', {
@@ -211,4 +223,22 @@ test('demo says so when nothing runs, and prints nothing else', async () => {
   const { code, output } = await runScript('demo.ts', folder);
   expect(code).toBe(1);
   expect(output).toBe(`No demo data for ${folder}: nothing runs; start it with npm start.`);
+});
+
+test('settings that no restart mends stop the whole start', LONG, async () => {
+  const folder = await temporaryFolder();
+  const start = startProcess('scripts/start.ts', {
+    ...startVariables(folder),
+    OPENAI_API_KEY: 'sk-unused-by-this-test',
+    OPENAI_MODEL: 'dall-e-3',
+  });
+  onTestFinished(() => start.kill('SIGKILL'));
+  await start.line((line) => line.includes('which OpenAI has shut down: set it to'));
+  const again = start.line((line) => line.includes('it starts again')).catch(() => undefined);
+  const end = await Promise.race([start.exited, again]);
+  expect(end).toEqual({ code: 1, signal: null });
+  expect(start.lines).toContainEqual(
+    expect.stringMatching(/^(web|worker) cannot work with these settings; its lines above say/),
+  );
+  expect(findHolder(folder)).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { type Running, supervise } from '../../scripts/start/supervise.ts';
+import { type Running, supervise, WRONG_SETTINGS } from '../../scripts/start/supervise.ts';
 import { isRunning } from '../support/isRunning.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -73,4 +73,23 @@ test('a kill ends the process at once and for good', async () => {
   await waitFor('its end', async () => (isRunning(pid) ? undefined : true));
   await supervised.stop();
   expect(pids).toHaveLength(1);
+});
+
+test('what ends because of its settings is not started again', async () => {
+  const said: string[] = [];
+  const { promise: told, resolve: tell } = Promise.withResolvers<void>();
+  let starts = 0;
+  const supervised = supervise({
+    name: 'misled',
+    start: async () => {
+      starts += 1;
+      return { pid: process.pid, exited: Promise.resolve(WRONG_SETTINGS), async stop() {} };
+    },
+    say: (text) => said.push(text),
+    onWrongSettings: tell,
+  });
+  await told;
+  await supervised.stop();
+  expect(starts).toBe(1);
+  expect(said).toEqual([]);
 });

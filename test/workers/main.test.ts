@@ -19,7 +19,7 @@ function environment(mongoUrl: string) {
 
 test('a name that is no queue ends the process with what there is', async () => {
   const worker = startProcess(WORKER, environment(String(process.env.MONGODB_URL)), ['usage', 'usgae']);
-  expect(await worker.exited).toMatchObject({ code: 1 });
+  expect(await worker.exited).toMatchObject({ code: 78 });
   expect(worker.lines.join('\n')).toMatch(/no queue or family named "usgae"; there are: .*usage/);
 });
 

@@ -42,9 +42,9 @@ export function userInfoRoute(dependencies: CreditsRouteDependencies): Route {
       },
     },
     example: {
-      title: 'Read the credits of a user (the key is PENORA_API_KEY of the environment)',
+      title: 'Read the credits of a user (set PENORA_API_KEY first)',
       command: ({ baseUrl }) =>
-        `curl -s '${baseUrl}/api/unified/user-info?user_id=u-1001' -H "X-API-Key: $PENORA_API_KEY"`,
+        `curl -s '${baseUrl}/api/unified/user-info?user_id=demo-user' -H "X-API-Key: $PENORA_API_KEY"`,
     },
     handle: (request, response) =>
       withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', userInfo(dependencies, request, response)),
