@@ -30,6 +30,8 @@ export type ReceiverBehaviour =
     }
   /** Answers late. */
   | { readonly kind: 'answer-slowly'; readonly status: number; readonly milliseconds: number }
+  /** Answers when it is told to. */
+  | { readonly kind: 'answer-later'; readonly status: number; readonly when: Promise<void> }
   /** Never answers. */
   | { readonly kind: 'hang' }
   /** Sends the head of an answer and the beginning of a body, and nothing more. */
@@ -88,6 +90,10 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
         return;
       case 'answer-slowly':
         setTimeout(() => response.writeHead(behaviour.status).end(), behaviour.milliseconds);
+        return;
+      case 'answer-later':
+        await behaviour.when;
+        response.writeHead(behaviour.status).end();
         return;
       case 'hang':
         return;

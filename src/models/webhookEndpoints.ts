@@ -173,11 +173,23 @@ export async function changeEndpoint(
   return found ? toEndpoint(found) : undefined;
 }
 
-/** @returns false when the endpoint was not enabled */
-export async function disableEndpoint(connection: Connection, id: string, reason: string): Promise<boolean> {
+/**
+ * @param failingSince - only when it has taken nothing since then, or longer
+ * @returns false when the endpoint was not enabled, or takes something
+ */
+export async function disableEndpoint(
+  connection: Connection,
+  id: string,
+  reason: string,
+  failingSince?: number,
+): Promise<boolean> {
   const { from, to } = ENDPOINT_TRANSITIONS.disable;
   const updated = await endpoints(connection).updateOne(
-    { _id: id, status: from },
+    {
+      _id: id,
+      status: from,
+      ...(failingSince === undefined ? {} : { failing_since: { $lte: new Date(failingSince) } }),
+    },
     { $set: { status: to, disabled_reason: reason, updated_at: new Date() } },
   );
   return updated.matchedCount === 1;

@@ -11,6 +11,8 @@ export interface MongoLink {
    * @param spared - so many commits first go as usual
    */
   holdCommits(spared?: number): void;
+  /** From now on no answer comes back at all; what is sent goes through. */
+  hang(): void;
   /** Lets the answers go on that were held back. */
   release(): void;
   /** Ends every connection and takes no new one. */
@@ -27,8 +29,10 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
   const target = new URL(mongoUrl);
   const open = new Set<Socket>();
   let holding = false;
+  let hanging = false;
   let left = 0;
   let isCut = false;
+  const held = new Set<Socket>();
   const heldBack: (() => void)[] = [];
 
   const server = createServer((client) => {
@@ -37,7 +41,6 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
       return;
     }
     const mongo = dial(Number(target.port), target.hostname);
-    let held = false;
     for (const [socket, peer] of [
       [client, mongo],
       [mongo, client],
@@ -50,11 +53,11 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
       });
     }
     client.on('data', (bytes) => {
-      if (holding && bytes.includes(COMMIT) && left-- <= 0) held = true;
+      if (holding && bytes.includes(COMMIT) && left-- <= 0) held.add(mongo);
       mongo.write(bytes);
     });
     mongo.on('data', (bytes) => {
-      if (held && holding) heldBack.push(() => client.write(bytes));
+      if (hanging || held.has(mongo)) heldBack.push(() => client.write(bytes));
       else client.write(bytes);
     });
   });
@@ -73,8 +76,13 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
       holding = true;
       left = spared;
     },
+    hang() {
+      hanging = true;
+    },
     release() {
       holding = false;
+      hanging = false;
+      held.clear();
       for (const send of heldBack.splice(0)) send();
     },
     cut() {

@@ -9,6 +9,7 @@ import { LocalCredits } from '../../src/providers/credits/local.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
 import { uniqueName } from '../support/testSystem.ts';
+import { waitFor } from '../support/waitFor.ts';
 import { CALLER, type IconsUnderTest, openIcons, requestOf } from './iconsUnderTest.ts';
 
 const PRICED = { ICONS_CREDITS_PER_ICON: '2' };
@@ -47,12 +48,18 @@ async function payer(answer: (reserved: ReserveOutcome) => Promise<ReserveOutcom
     environment,
   });
   const caller = { ...CALLER, owner: user_id, credits_user_id: user_id };
-  const start = () => requests.startIcon(requestOf(user_id), caller);
+  const start = (answerBefore = Number.POSITIVE_INFINITY) =>
+    requests.startIcon(requestOf(user_id), caller, answerBefore);
+  const startBatch = (answerBefore: number) => {
+    const { style, color_scheme } = requestOf(user_id);
+    const batch = { categories: [user_id], variations: 1, style, color_scheme, elements: new Map() };
+    return requests.startBatch({ ...batch, metadata: null }, caller, answerBefore);
+  };
   const balance = async () => {
     const [found] = await findBalances(system.connection, [user_id]);
     return found && { available: found.available, held: found.held };
   };
-  return { start, balance, user_id };
+  return { start, startBatch, balance, user_id };
 }
 
 function reservations() {
@@ -98,6 +105,29 @@ test('what was set aside for an icon stays until it is delivered', async () => {
   await icons.sweep();
   expect(await icons.ended(started.image_id)).toMatchObject({ status: 'succeeded' });
   expect(await balance()).toEqual({ available: 98, held: 0 });
+  await expectCleanLedger(icons.system);
+});
+
+test('an icon whose sender was told to come back is cancelled, and its credits come back', async () => {
+  const { start, balance, user_id } = await payer(async (reserved) => reserved);
+  await expect(start(performance.now())).rejects.toThrow(ServiceUnavailableError);
+  const images = icons.system.connection.collection('icon_images');
+  expect(await images.findOne({ owner: user_id })).toMatchObject({ status: 'cancelled', confirmed: false });
+  expect(await balance()).toEqual({ available: 100, held: 0 });
+});
+
+test('a batch whose sender was told to come back is cancelled, and the sweep gives its credits back', async () => {
+  const { startBatch, balance, user_id } = await payer(async (reserved) => reserved);
+  await expect(startBatch(performance.now())).rejects.toThrow(ServiceUnavailableError);
+  const batches = icons.system.connection.collection('icon_batches');
+  expect(await batches.findOne({ owner: user_id })).toMatchObject({ status: 'cancelled', confirmed: false });
+  const past = { $set: { progressed_at: new Date(Date.now() - 60_000) } };
+  await batches.updateOne({ owner: user_id }, past);
+  await icons.sweep();
+  await waitFor('it is closed', async () =>
+    (await batches.findOne({ owner: user_id }))?.settled ? true : undefined,
+  );
+  expect(await balance()).toEqual({ available: 100, held: 0 });
   await expectCleanLedger(icons.system);
 });
 

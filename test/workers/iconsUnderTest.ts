@@ -160,7 +160,7 @@ export async function openIcons(more: Readonly<Record<string, string>> = {}): Pr
       );
     },
     async ask(category) {
-      const start = await requests.startIcon(requestOf(category), CALLER);
+      const start = await requests.startIcon(requestOf(category), CALLER, Number.POSITIVE_INFINITY);
       if (start.kind !== 'started') throw new Error(start.kind);
       return start.image_id;
     },
@@ -174,7 +174,7 @@ export async function openIcons(more: Readonly<Record<string, string>> = {}): Pr
         elements: new Map(),
         metadata: null,
       };
-      const start = await requests.startBatch(request, CALLER);
+      const start = await requests.startBatch(request, CALLER, Number.POSITIVE_INFINITY);
       if (start.kind !== 'started') throw new Error(start.kind);
       return start.batch_id;
     },

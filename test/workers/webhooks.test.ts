@@ -6,6 +6,7 @@ import { newSecret } from '../../src/domain/webhooks/signature.ts';
 import { claimDelivery, redeliver } from '../../src/models/webhookDeliveries.ts';
 import {
   disableEndpoint,
+  enableEndpoint,
   findEndpoint,
   removeEndpoint,
   rotateSecret,
@@ -308,6 +309,37 @@ describe('an endpoint', () => {
       (await endpointOf(endpoint)).status === 'disabled' ? true : undefined,
     );
     expect((await endpointOf(endpoint)).disabled_reason).toBe('The receiver took nothing for 3 days');
+  });
+
+  test.each([
+    ['takes something', 'taken'],
+    ['is enabled by hand', 'by hand'],
+  ])('that %s while a failing attempt is under way stays enabled', async (_, how) => {
+    const { connection } = webhooks.system;
+    const endpoint = await webhooks.addEndpoint();
+    const since = new Date(Date.now() - FAILING_LIMIT_MILLISECONDS - HOUR);
+    await collection('webhook_endpoints').updateOne({}, { $set: { failing_since: since } });
+    const mended = Promise.withResolvers<void>();
+    webhooks.receiver.behave((_webhook, earlier) =>
+      earlier === 0 ? { kind: 'answer-later', status: 500, when: mended.promise } : undefined,
+    );
+    webhooks.start({ retryDelays: [], answerMilliseconds: 20_000 });
+    const failing = await webhooks.happen();
+    await waitFor('the attempt', async () => received()[0]);
+    if (how === 'by hand') {
+      await disableEndpoint(connection, endpoint.id, how);
+      await enableEndpoint(connection, endpoint.id);
+    } else {
+      await webhooks.inState(await webhooks.happen(), endpoint, 'delivered');
+      await waitFor('the success is noted', async () =>
+        (await endpointOf(endpoint)).failing_since === undefined ? true : undefined,
+      );
+    }
+    mended.resolve();
+    await waitFor('the dead letter', async () => (await webhooks.deliveriesQueue.getFailed())[0]);
+    expect(await webhooks.delivery(failing, endpoint)).toMatchObject({ state: 'failed' });
+    expect(await endpointOf(endpoint)).toMatchObject({ status: 'enabled', disabled_reason: undefined });
+    await webhooks.inState(await webhooks.happen(), endpoint, 'delivered');
   });
 
   test.each([

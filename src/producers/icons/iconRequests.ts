@@ -94,10 +94,11 @@ export class IconRequests {
   }
 
   /**
-   * @throws ServiceUnavailableError when a store is away; the batch is cancelled then, if it was kept at all, by the sweep at
-   *   the latest
+   * @param answerBefore - by the clock of `performance.now()`; later its sender has been told to come back
+   * @throws ServiceUnavailableError when a store is away, or it is too late; the batch is cancelled then, if it was kept at all,
+   *   by the sweep at the latest
    */
-  async startBatch(request: BatchRequest, caller: IconCaller): Promise<BatchStart> {
+  async startBatch(request: BatchRequest, caller: IconCaller, answerBefore: number): Promise<BatchStart> {
     const requested = imagesOf(request);
     const reserved = await this.#credits.reserve(caller.credits_user_id, requested.length);
     if (reserved.kind !== 'reserved') return reserved;
@@ -111,15 +112,16 @@ export class IconRequests {
       createBatch(this.#connection, batch, images, this.#budget()),
     );
     if (created === 'over-budget') return { kind: 'over-budget' };
-    await this.#queueBatch(batch, images, caller);
+    await this.#queueBatch(batch, images, caller, answerBefore);
     return { kind: 'started', batch_id };
   }
 
   /**
-   * @throws ServiceUnavailableError when a store is away; the image is cancelled then, if it was kept at all, by the sweep at
-   *   the latest
+   * @param answerBefore - by the clock of `performance.now()`; later its sender has been told to come back
+   * @throws ServiceUnavailableError when a store is away, or it is too late; the image is cancelled then, if it was kept at all,
+   *   by the sweep at the latest
    */
-  async startIcon(request: IconRequest, caller: IconCaller): Promise<IconStart> {
+  async startIcon(request: IconRequest, caller: IconCaller, answerBefore: number): Promise<IconStart> {
     const reserved = await this.#credits.reserve(caller.credits_user_id, 1);
     if (reserved.kind !== 'reserved') return reserved;
     const { reservation_id } = reserved;
@@ -129,7 +131,7 @@ export class IconRequests {
       createImage(this.#connection, image, this.#budget()),
     );
     if (created === 'over-budget') return { kind: 'over-budget' };
-    await this.#queueIcon(image, caller);
+    await this.#queueIcon(image, caller, answerBefore);
     return { kind: 'started', image_id };
   }
 
@@ -240,10 +242,13 @@ export class IconRequests {
   }
 
   /** What could not be queued must not be made, and charged, after its sender was told to come back. */
-  async #queueIcon(image: NewImage, caller: IconCaller): Promise<void> {
+  async #queueIcon(image: NewImage, caller: IconCaller, answerBefore: number): Promise<void> {
     try {
+      requireTime(answerBefore);
       if (!(await confirmImage(this.#connection, image.image_id))) throw tooLate();
+      requireTime(answerBefore);
       await this.#jobs.start([image], caller.request_ids);
+      requireTime(answerBefore);
     } catch (error) {
       const cancelled = { status: 'cancelled', error: 'It could not be queued' } as const;
       const concluded = await concludeImage(this.#connection, image.image_id, cancelled);
@@ -257,10 +262,14 @@ export class IconRequests {
     { batch_id, concurrency }: NewBatch,
     images: readonly NewImage[],
     caller: IconCaller,
+    answerBefore: number,
   ): Promise<void> {
     try {
+      requireTime(answerBefore);
       if (!(await confirmBatch(this.#connection, batch_id))) throw tooLate();
+      requireTime(answerBefore);
       await this.#jobs.startRound({ batch_id, round: 1 }, images.slice(0, concurrency), caller.request_ids);
+      requireTime(answerBefore);
     } catch (error) {
       await this.#cancel(batch_id);
       throw error;
@@ -275,6 +284,14 @@ export class IconRequests {
       if (!isOutage(error)) throw error;
     }
   }
+}
+
+/**
+ * Its sender was told to come back meanwhile. Looked at before the confirmation too: what is not confirmed is cancelled by the
+ * sweep, also when MongoDB does not take the cancellation now.
+ */
+function requireTime(answerBefore: number): void {
+  if (performance.now() > answerBefore) throw tooLate();
 }
 
 function tooLate(): ServiceUnavailableError {

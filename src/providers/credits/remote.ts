@@ -26,13 +26,15 @@ import {
   takeFromReservation,
 } from '../../models/remoteReservations.ts';
 import { inTransaction } from '../../models/transaction.ts';
-import type { CreditsServer } from '../../platforms/creditsServer.ts';
+import { CREDITS_REQUEST_TIMEOUT_MILLISECONDS, type CreditsServer } from '../../platforms/creditsServer.ts';
 import { callId } from './callId.ts';
 import { captureRefusal, moveByDeduction, moveByReturn, nextReturn, reserveOutcome } from './remoteMoves.ts';
 
 /** A call that has written down no answer by then ended without one: its process was killed, or had lost MongoDB. */
 const CALL_LIMIT_MILLISECONDS = 60_000;
 const RETURN_PAGE = 100;
+/** A reservation asks the server, and then changes something there. */
+export const LONGEST_RESERVE_MILLISECONDS = 2 * CREDITS_REQUEST_TIMEOUT_MILLISECONDS;
 /** What a server of ours takes; a longer one would be refused for good. */
 const LONGEST_DESCRIPTION = 1_000;
 

@@ -163,12 +163,21 @@ export function createDeliver(
     const verdict = attempt.status_code === undefined ? 'refused' : verdictOf(attempt.status_code);
     if (verdict === 'delivered') return noteSuccess(connection, endpoint.id);
     await noteFailure(connection, endpoint.id, attempt.at);
-    const failingFor = attempt.at - (endpoint.failing_since ?? attempt.at);
-    const reason =
-      verdict === 'gone' ? GONE : failingFor >= FAILING_LIMIT_MILLISECONDS ? FAILING_FOR_DAYS : undefined;
-    if (reason !== undefined && (await disableEndpoint(connection, endpoint.id, reason))) {
-      run.logger.warn({ endpoint_id: endpoint.id, reason }, 'webhook endpoint disabled');
-    }
+    if (verdict === 'gone') return disable(endpoint, GONE, undefined, run);
+    const failingSince = attempt.at - FAILING_LIMIT_MILLISECONDS;
+    if ((endpoint.failing_since ?? attempt.at) > failingSince) return;
+    // What was read before the attempt may be over: it may have taken something, or been enabled anew, meanwhile.
+    await disable(endpoint, FAILING_FOR_DAYS, failingSince, run);
+  }
+
+  async function disable(
+    { id }: WebhookEndpoint,
+    reason: string,
+    failingSince: number | undefined,
+    run: Run,
+  ): Promise<void> {
+    if (!(await disableEndpoint(connection, id, reason, failingSince))) return;
+    run.logger.warn({ endpoint_id: id, reason }, 'webhook endpoint disabled');
   }
 }
 

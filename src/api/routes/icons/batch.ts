@@ -11,6 +11,7 @@ import { iconCallerOf } from './iconCaller.ts';
 import { contractRoute } from './iconsRoute.ts';
 import { readJsonBody } from './jsonBody.ts';
 import { startRefusal } from './refusals.ts';
+import { startInTime } from './startInTime.ts';
 import { markReplay, StartHeaders, startOnce } from './startOnce.ts';
 
 type BatchDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'requests'>;
@@ -77,11 +78,13 @@ async function startBatch(
   const body = await readJsonBody(request);
   const read = readBatchRequest(body);
   if (read.kind === 'refused') throw new BatchRefusedError(read.message, read.errors);
-  const started = await startOnce(connection, request, body, async () => {
-    const start = await requests.startBatch(read.request, iconCallerOf(request));
-    if (start.kind !== 'started') throw startRefusal(start, environment);
-    return start.batch_id;
-  });
+  const started = await startInTime(environment, (answerBefore) =>
+    startOnce(connection, request, body, async () => {
+      const start = await requests.startBatch(read.request, iconCallerOf(request), answerBefore);
+      if (start.kind !== 'started') throw startRefusal(start, environment);
+      return start.batch_id;
+    }),
+  );
   const batch_id = started.id;
   request.context.logFields = { batch_id };
   markReplay(started, response);

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { answerJson } from '../../answer.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
@@ -35,7 +36,8 @@ export function cancelRoute(dependencies: CancelDependencies): Route {
 
 /** The body, which may be empty, says nothing and is not read. */
 async function cancel({ requests }: CancelDependencies, request: Request, response: Response): Promise<void> {
-  const isCancelled = await requests.cancel(`${request.params['id']}`, iconCallerOf(request));
+  const cancelling = requests.cancel(`${request.params['id']}`, iconCallerOf(request));
+  const isCancelled = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', cancelling);
   if (!isCancelled) throw new BadRequestError('Batch not found or cannot be cancelled');
   answerJson(response, 200, { message: 'Batch cancelled successfully' });
 }

@@ -6,6 +6,7 @@ import { readIconRequest } from '../../../domain/icons/readIconRequest.ts';
 import { LONGEST_CATEGORY, LONGEST_ELEMENT, MOST_ELEMENTS } from '../../../domain/icons/requestFields.ts';
 import { findImage } from '../../../models/iconImages.ts';
 import { answerJson } from '../../answer.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
@@ -15,6 +16,7 @@ import { contractRoute } from './iconsRoute.ts';
 import { resultOf } from './imageResult.ts';
 import { readJsonBody } from './jsonBody.ts';
 import { startRefusal } from './refusals.ts';
+import { startInTime } from './startInTime.ts';
 import { markReplay, StartHeaders, startOnce } from './startOnce.ts';
 
 /** How long a client waits for its icon; then it is told where to look. */
@@ -88,14 +90,18 @@ async function generate(
   const body = await readJsonBody(request);
   const read = readIconRequest(body);
   if (read.kind === 'refused') throw new BadRequestError(read.message);
-  const started = await startOnce(connection, request, body, async () => {
-    const start = await requests.startIcon(read.request, iconCallerOf(request));
-    if (start.kind !== 'started') throw startRefusal(start, environment);
-    return start.image_id;
-  });
+  const started = await startInTime(environment, (answerBefore) =>
+    startOnce(connection, request, body, async () => {
+      const start = await requests.startIcon(read.request, iconCallerOf(request), answerBefore);
+      if (start.kind !== 'started') throw startRefusal(start, environment);
+      return start.image_id;
+    }),
+  );
   request.context.logFields = { image_id: started.id };
   markReplay(started, response);
-  if (started.isReplay) await requireKept(connection, started.id);
+  if (started.isReplay) {
+    await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', requireKept(connection, started.id));
+  }
   const image = await waiter.wait(started.id, WAIT_MILLISECONDS, goneOf(response));
   response.setHeader('Cache-Control', 'no-store');
   if (!image) throw new IconLateError(started.id);

@@ -8,6 +8,7 @@ import { iconCallerOf } from './iconCaller.ts';
 import { newRoute } from './iconsRoute.ts';
 import { startRefusal } from './refusals.ts';
 import { BatchPath } from './requireBatch.ts';
+import { startInTime } from './startInTime.ts';
 
 type RetryDependencies = Pick<IconsRouteDependencies, 'environment' | 'requests'>;
 
@@ -51,7 +52,8 @@ async function retry(
   response: Response,
 ): Promise<void> {
   const batchId = `${request.params['id']}`;
-  const started = await requests.retryFailed(batchId, iconCallerOf(request));
+  // One that comes later stands: its batch says so, and a repeat starts no second round.
+  const started = await startInTime(environment, () => requests.retryFailed(batchId, iconCallerOf(request)));
   switch (started.kind) {
     case 'started': {
       const statusUrl = `/api/icons/batch/${batchId}/status`;

@@ -5,8 +5,9 @@ import { type Caller, mayUse } from '../../../domain/accounts/caller.ts';
 import { categoryTitle } from '../../../domain/icons/categories.ts';
 import type { StoredIcon } from '../../../domain/icons/storedIcon.ts';
 import { findFile } from '../../../models/iconFiles.ts';
-import type { Reply } from '../../../models/idempotency.ts';
+import type { OnceAnswer, Reply } from '../../../models/idempotency.ts';
 import type { WorkspaceOutcome, WorkspaceRefusal } from '../../../models/workspaceBook.ts';
+import type { WorkspaceWrite } from '../../../models/workspaceWriter.ts';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import { parseJsonObject } from '../../body/json.ts';
 import { readBody } from '../../body/readBody.ts';
@@ -93,14 +94,22 @@ async function save(
   const finding = findStored(connection, storage, path);
   const icon = await withinDeadline(timeLeft(request), 'What is stored', finding);
   if (!icon) throw new NotFoundError('Image not found');
-  await workspace.firstContact(user_id);
   const address = imageUrl(environment, path);
-  const answer = await workspace.writer.write({
+  const writing = writeOnce(workspace, user_id, {
     command: { kind: 'save', project: projectOf(icon, user_id, address, body.data.title), icon: path },
     reply: (outcome) => replyTo(outcome, address, request),
     once: onceOf(request, sent),
   });
-  answerOnce(request, response, answer);
+  answerOnce(request, response, await withinDeadline(timeLeft(request), 'MongoDB', writing));
+}
+
+async function writeOnce(
+  { firstContact, writer }: SaveDependencies['workspace'],
+  userId: string,
+  write: WorkspaceWrite,
+): Promise<OnceAnswer> {
+  await firstContact(userId);
+  return writer.write(write);
 }
 
 /** The file only has to be there once: a clearing deletes the record first, and then nothing is saved. */
