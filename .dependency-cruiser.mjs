@@ -73,6 +73,12 @@ export default {
       to: { path: '^(src|config|scripts|test|bench)/' },
     },
     {
+      name: 'what runs in production needs no dev tools',
+      severity: 'error',
+      from: { path: '^(config|src|embedded|scripts)/', pathNot: '^scripts/test' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+    {
       name: 'the embedded MongoDB is a package of its own',
       severity: 'error',
       from: { path: '^embedded/mongo/' },

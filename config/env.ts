@@ -206,6 +206,11 @@ const environment = z.object({
 
 export type Environment = Readonly<z.infer<typeof environment>>;
 
+/** Names of the variables that hold keys, passwords and secrets. */
+export const SECRET_VARIABLES: readonly string[] = Object.keys(environment.shape).filter((name) =>
+  /_(KEY|PASSWORD|SECRET)$/.test(name),
+);
+
 /** What is wrong with the environment: one line per variable. Values are left out, they may be secret. */
 export class InvalidEnvironmentError extends Error {
   override name = 'InvalidEnvironmentError';

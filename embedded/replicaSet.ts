@@ -1,4 +1,4 @@
-import { MongoClient, MongoServerError } from 'mongodb';
+import { mongo } from 'mongoose';
 
 const NOT_YET_INITIALIZED = 94;
 const CHECK_EVERY_MS = 100;
@@ -29,7 +29,7 @@ export async function becomePrimary(
  * connection failed does not recover, so each look has one of its own.
  */
 async function isPrimary(host: string): Promise<boolean> {
-  const client = new MongoClient(`mongodb://${host}/?directConnection=true`, {
+  const client = new mongo.MongoClient(`mongodb://${host}/?directConnection=true`, {
     serverSelectionTimeoutMS: 1_000,
   });
   try {
@@ -44,7 +44,7 @@ async function isPrimary(host: string): Promise<boolean> {
   }
 }
 
-async function configure(client: MongoClient, host: string): Promise<void> {
+async function configure(client: mongo.MongoClient, host: string): Promise<void> {
   const admin = client.db('admin');
   const members = [{ _id: 0, host }];
   try {
@@ -55,7 +55,7 @@ async function configure(client: MongoClient, host: string): Promise<void> {
       force: true,
     });
   } catch (error) {
-    if (!(error instanceof MongoServerError) || error.code !== NOT_YET_INITIALIZED) throw error;
+    if (!(error instanceof mongo.MongoServerError) || error.code !== NOT_YET_INITIALIZED) throw error;
     await admin.command({ replSetInitiate: { _id: 'rs0', members } });
   }
 }

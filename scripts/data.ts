@@ -6,6 +6,7 @@ import { ArchiveError } from './data/archive.ts';
 import { backUp } from './data/backUp.ts';
 import { DataCommandError } from './data/errors.ts';
 import { FreezeError } from './data/freeze.ts';
+import { findOutsideBackup } from './data/outsideBackup.ts';
 import { reset } from './data/reset.ts';
 import { restore } from './data/restore.ts';
 import { CredentialsError } from './start/credentials.ts';
@@ -39,6 +40,10 @@ program
     say(
       `Backed up ${displayName(dataFolder())} to ${displayName(target)}: ${files} files, ${bytes} bytes; ${how}.`,
     );
+    const { files: elsewhere, keys } = findOutsideBackup(dataFolder(), process.env);
+    if (elsewhere) say(`The files in ${elsewhere} are not in this backup: copy them too.`);
+    if (keys.length > 0)
+      say(`Keys set in the environment are not in this backup: ${keys.join(', ')}. Keep them too.`);
   });
 
 program
@@ -48,6 +53,11 @@ program
   .action(async (file: string, options: { yes?: boolean }) => {
     await restore(dataFolder(), resolve(file), options.yes === true);
     say(`Restored ${displayName(dataFolder())} from ${file}. Start the system with npm start.`);
+    const { files: elsewhere, keys } = findOutsideBackup(dataFolder(), process.env);
+    if (elsewhere)
+      say(`The files in ${elsewhere} were not restored: bring back those that belong to this backup.`);
+    if (keys.length > 0)
+      say(`Keys set in the environment are used, whatever the backup holds: ${keys.join(', ')}.`);
   });
 
 program

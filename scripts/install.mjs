@@ -20,7 +20,7 @@ const QUIET = ['--loglevel=error', '--no-audit', '--no-fund', '--no-update-notif
 await main();
 
 async function main() {
-  if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
+  if (Number(majorOf(process.versions.node)) < OLDEST_NODE) {
     fail(
       `Node ${OLDEST_NODE} or newer is needed to install; this is ${process.version} (${process.execPath}).`,
     );
@@ -31,23 +31,35 @@ async function main() {
   if (!hasRuntime()) await repairRuntime();
 }
 
-/** Whether every package of package-lock.json is there in the version it asks for. */
+/** Whether every package of package-lock.json that is needed is there in the version it asks for. */
 function isComplete() {
   const wanted = readPackages(join(ROOT, 'package-lock.json'));
-  const installed = readPackages(join(MODULES, '.package-lock.json'));
+  const installed = readInstalled();
   if (!wanted) fail('package-lock.json cannot be read: check it out again.');
   if (!installed) return false;
+  const withoutTools = isWithoutTools();
   return Object.entries(wanted).every(([place, entry]) => {
     if (!place.includes('node_modules/')) return true;
     const found = installed[place];
     // Packages for other systems stand in the lock file too, as optional ones.
-    if (!found) return entry.optional === true;
+    if (!found) return entry.optional === true || (entry.dev === true && withoutTools);
     const sameVersion = found.version === entry.version && found.integrity === entry.integrity;
     return sameVersion && existsSync(join(ROOT, place, 'package.json'));
   });
 }
 
-/** @returns {Record<string, {version?: string, integrity?: string, optional?: boolean}> | undefined} */
+/** Whether the packages were installed without the dev tools, as in an image. Only the tests need those. */
+function isWithoutTools() {
+  if (process.env.npm_lifecycle_event === 'pretest') return false;
+  const installed = readInstalled();
+  return installed !== undefined && !Object.values(installed).some((entry) => entry.dev === true);
+}
+
+function readInstalled() {
+  return readPackages(join(MODULES, '.package-lock.json'));
+}
+
+/** @returns {Record<string, {version?: string, integrity?: string, optional?: boolean, dev?: boolean}> | undefined} */
 function readPackages(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8')).packages;
@@ -56,10 +68,15 @@ function readPackages(file) {
   }
 }
 
-/** Whether node_modules/.bin/node runs and is the pinned version. */
+/** Whether node_modules/.bin/node runs and is the pinned version; an image brings a Node of its own. */
 function hasRuntime() {
   const run = spawnSync(join(BIN, 'node'), ['--version'], { encoding: 'utf8' });
-  return run.stdout?.trim() === `v${pinnedRuntime()}`;
+  if (run.stdout?.trim() === `v${pinnedRuntime()}`) return true;
+  return isWithoutTools() && majorOf(process.versions.node) === majorOf(pinnedRuntime());
+}
+
+function majorOf(version) {
+  return version?.split('.')[0];
 }
 
 function pinnedRuntime() {
@@ -72,10 +89,11 @@ async function installPackages() {
   // One small question first: without a network an install would try for minutes.
   const question = await runNpm(['view', 'node', 'version', '--fetch-retries=1', ...QUIET]);
   if (question.code !== 0) failInstall(question.output);
+  const tools = isWithoutTools() ? '--omit=dev' : '--include=dev';
   // npm's own record of what it installed: without it npm looks at what is really there.
   rmSync(join(MODULES, '.package-lock.json'), { force: true });
   // Not `npm ci`: it refuses a lock file that lacks a build for some other system, which a registry mirror may not carry.
-  const { code, output } = await runNpm(['install', '--no-save', '--include=dev', ...QUIET]);
+  const { code, output } = await runNpm(['install', '--no-save', tools, ...QUIET]);
   if (code !== 0) failInstall(output);
   if (!isComplete())
     fail('package.json and package-lock.json disagree: run `npm install` and commit package-lock.json.');
@@ -135,7 +153,11 @@ function run(command, args, cwd) {
 
 /** One install at a time. A holder that was killed stops touching the lock, so no pid has to be trusted. */
 async function holdLock() {
-  mkdirSync(join(ROOT, '.cache'), { recursive: true });
+  try {
+    mkdirSync(join(ROOT, '.cache'), { recursive: true });
+  } catch (error) {
+    failWithoutAccess(error);
+  }
   let told = false;
   while (!takeLock()) {
     if (!told) say('Another install is running in this folder; waiting for it …');
@@ -148,12 +170,19 @@ async function holdLock() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
 }
 
+/** @returns {never} */
+function failWithoutAccess(error) {
+  fail(
+    `Packages or Node ${pinnedRuntime()} are missing, and nothing can be installed into ${ROOT}: ${error.message}`,
+  );
+}
+
 function takeLock() {
   try {
     writeFileSync(LOCK, String(process.pid), { flag: 'wx' });
     return true;
   } catch (error) {
-    if (error.code !== 'EEXIST') throw error;
+    if (error.code !== 'EEXIST') failWithoutAccess(error);
     const touched = statSync(LOCK, { throwIfNoEntry: false })?.mtimeMs;
     if (touched !== undefined && Date.now() - touched > LOCK_STALE_MS) rmSync(LOCK, { force: true });
     return false;

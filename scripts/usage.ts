@@ -4,6 +4,7 @@ import { BusinessCalendar } from '../src/domain/time/businessCalendar.ts';
 import { type Recount, rebuildUsage, recountUsage } from '../src/models/usageRecount.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../src/models/usageTimeZone.ts';
 import { usageQueue } from '../src/queues/usage.ts';
+import { auditCommand } from './command/auditCommand.ts';
 import { CommandFailure } from './command/failure.ts';
 import { printLine } from './command/printLine.ts';
 import { runProgram } from './command/runProgram.ts';
@@ -54,6 +55,7 @@ async function rebuild({ environment, connection, queues, running }: OpenSystem)
   const { recount, released } = await rebuildUsage(connection, new BusinessCalendar(timeZone), MOST_DRIFTS);
   report(recount);
   if (released) {
+    await auditCommand(connection, 'usage.rebuild', `${recount.rows} reports for ${timeZone}`);
     printLine(`Rebuilt for ${timeZone}.`);
   } else {
     process.exitCode = 1;

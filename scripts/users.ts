@@ -5,6 +5,7 @@ import { ACTIVE_STATUS, DISABLED_STATUS, SELLER_ROLE } from '../src/domain/users
 import { readNewUser, readUserWithId } from '../src/domain/users/user.ts';
 import { createUser, listUsers, NoUserIdLeftError, UserExistsError } from '../src/models/users.ts';
 import { USER_CHANGE_DELAY_MILLISECONDS } from '../src/producers/usage/userDirectory.ts';
+import { auditCommand } from './command/auditCommand.ts';
 import { CommandFailure } from './command/failure.ts';
 import { printLine } from './command/printLine.ts';
 import { runProgram } from './command/runProgram.ts';
@@ -73,6 +74,7 @@ async function add({ user_id, ...fields }: AddOptions): Promise<void> {
   if ('refused' in wanted) throw new CommandFailure(wanted.refused);
   await withUsers(async (connection) => {
     const created = await createUser(connection, wanted);
+    await auditCommand(connection, 'user.add', String(created.user_id));
     // Until now the name may have meant somebody who differs in case only.
     await wait(USER_CHANGE_DELAY_MILLISECONDS);
     printLine(asJson(created));
@@ -106,6 +108,7 @@ async function list({ userName, limit, after, json }: ListOptions): Promise<void
 async function setStatus(userName: string, status: number): Promise<void> {
   await withUsers(async (connection) => {
     const changed = await changeStatus(connection, userName, status);
+    await auditCommand(connection, 'user.status', `${changed.user_id} status ${status}`);
     await wait(USER_CHANGE_DELAY_MILLISECONDS);
     printLine(asJson(changed));
   });

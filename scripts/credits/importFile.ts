@@ -5,6 +5,7 @@ import {
   importUsers,
   previewUserImport,
 } from '../../src/models/ledgerImport.ts';
+import { auditCommand } from '../command/auditCommand.ts';
 import { printLine } from '../command/printLine.ts';
 import { throughOutages } from '../command/throughOutages.ts';
 import { ImportReport } from './importReport.ts';
@@ -49,6 +50,7 @@ export async function importFile(
   const applied = new ImportReport(() => undefined);
   await eachPage(connection, file, applied, importUsers);
   printLine(applied.summary('imported'));
+  await auditCommand(connection, 'credits.import', applied.summary('imported'));
   return applied.badLines > preview.badLines ? 'refused' : 'applied';
 }
 

@@ -7,6 +7,7 @@ import {
   type RemoteReservation,
   resolveRemoteReservation,
 } from '../../src/models/remoteReservations.ts';
+import { auditCommand } from '../command/auditCommand.ts';
 import { CommandFailure } from '../command/failure.ts';
 import { printLine } from '../command/printLine.ts';
 import { withMongo } from '../command/withMongo.ts';
@@ -56,6 +57,7 @@ async function resolve(reservationId: string, options: FindingOptions): Promise<
     await prepareCollections(connection);
     const resolved = await resolveRemoteReservation(connection, reservationId, finding);
     if (!resolved) throw new CommandFailure(`No call of ${reservationId} waits for an operator.`);
+    await auditCommand(connection, 'credits.resolve', reservationId);
     printLine(asJson(resolved));
   });
 }

@@ -2,6 +2,7 @@ import type { Connection } from 'mongoose';
 import type { ImportStep } from '../../src/domain/users/importStep.ts';
 import type { User } from '../../src/domain/users/user.ts';
 import { importUsers, previewImport } from '../../src/models/userImport.ts';
+import { auditCommand } from '../command/auditCommand.ts';
 import { printLine } from '../command/printLine.ts';
 import { throughOutages } from '../command/throughOutages.ts';
 import { ImportReport } from './importReport.ts';
@@ -45,6 +46,7 @@ export async function importFile(
   const applied = new ImportReport('did', () => undefined);
   await eachBatch(connection, file, applied, importUsers);
   printLine(applied.summary());
+  await auditCommand(connection, 'user.import', applied.summary());
   return applied.badLines > preview.badLines ? 'refused' : 'applied';
 }
 

@@ -1,4 +1,5 @@
 import type { Connection } from 'mongoose';
+import { prepareAuditLog } from '../../src/models/auditLog.ts';
 import { prepareCounters } from '../../src/models/counters.ts';
 import { prepareUsers } from '../../src/models/users.ts';
 import { withMongo } from '../command/withMongo.ts';
@@ -12,6 +13,7 @@ export async function withUsers(work: (connection: Connection) => Promise<void>)
   await withMongo(async (connection) => {
     await prepareCounters(connection);
     await prepareUsers(connection);
+    await prepareAuditLog(connection);
     await work(connection);
   });
 }

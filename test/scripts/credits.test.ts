@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BY_COMMAND } from '../../scripts/command/auditCommand.ts';
+import { listAuditEntries } from '../../src/models/auditLog.ts';
 import { Ledger } from '../../src/models/ledger.ts';
 import { findBalances, findLedgerUser, listMovements } from '../../src/models/ledgerReads.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
@@ -57,12 +59,17 @@ test('a dry run says what would happen; --apply does it, each with one opening e
     ].join('\n'),
   });
   expect(await findLedgerUser(system.connection, long)).toBeUndefined();
+  const audit = { who: BY_COMMAND, action: 'credits.import', limit: 10 } as const;
+  expect(await listAuditEntries(system.connection, audit)).toEqual([]);
 
   const applied = await credits('import', file, '--apply');
   expect(applied).toMatchObject({ code: 0, stderr: '' });
   expect(applied.stdout).toContain(
     '3 imported with 1000000000057 credits in all, 1 there already, 0 bad\nThe import is in force.\n',
   );
+  expect(await listAuditEntries(system.connection, audit)).toMatchObject([
+    { target: '3 imported with 1000000000057 credits in all, 1 there already, 0 bad', outcome: 'done' },
+  ]);
   expect(await findLedgerUser(system.connection, long)).toMatchObject({
     username: 'Long, "id"',
     email: 'a@example.org',

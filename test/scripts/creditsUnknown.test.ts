@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CreditsSandbox, startCreditsServer } from '../../sandbox/creditsServer.ts';
+import { BY_COMMAND } from '../../scripts/command/auditCommand.ts';
+import { listAuditEntries } from '../../src/models/auditLog.ts';
 import { CreditsServer } from '../../src/platforms/creditsServer.ts';
 import { RemoteCredits } from '../../src/providers/credits/remote.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -40,6 +42,9 @@ test('lists a lost deduction, and one that was charged comes back when nobody us
   const resolved = await credits('resolve', id, '--charged');
   expect(resolved).toMatchObject({ code: 0, stderr: '' });
   expect(JSON.parse(resolved.stdout)).toMatchObject({ reservation_id: id, state: 'reserved' });
+  expect(await listAuditEntries(system.connection, { target: id, limit: 10 })).toMatchObject([
+    { who: BY_COMMAND, action: 'credits.resolve', outcome: 'done' },
+  ]);
   expect(await listedFor(request.user_id)).toBeUndefined();
   await remote.tidy(never, new Date(Date.now() + 3_600_000));
   expect(server.credits(request.user_id)).toBe(10);

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import mongoose, { type Connection } from 'mongoose';
 import { expect, onTestFinished, test } from 'vitest';
 import { startMongo } from '../../embedded/mongo.ts';
+import { BY_COMMAND } from '../../scripts/command/auditCommand.ts';
 import { findHolder, lockDataFolder } from '../../scripts/start/dataFolder.ts';
 import { BusinessCalendar } from '../../src/domain/time/businessCalendar.ts';
 import type { UsageEvent } from '../../src/domain/usage/report.ts';
+import { listAuditEntries } from '../../src/models/auditLog.ts';
 import { prepareCollections } from '../../src/models/collections.ts';
 import { storeUsageEvents } from '../../src/models/usage.ts';
 import { requireUsageTimeZone } from '../../src/models/usageTimeZone.ts';
@@ -33,6 +35,11 @@ test(
 
     const rebuilt = await usage(folder, 'rebuild', NEW_YORK);
     expect(rebuilt).toEqual({ code: 0, output: `3 reports, 6 sums: all exact.\nRebuilt for ${NEW_YORK}.` });
+    await change(folder, async (connection) => {
+      expect(await listAuditEntries(connection, { limit: 10 })).toMatchObject([
+        { who: BY_COMMAND, action: 'usage.rebuild', target: `3 reports for ${NEW_YORK}`, outcome: 'done' },
+      ]);
+    });
     expect(await usage(folder, 'verify', NEW_YORK)).toEqual({
       code: 0,
       output: '3 reports, 6 sums: all exact.',

@@ -3,6 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BY_COMMAND } from '../../scripts/command/auditCommand.ts';
+import type { AuditAction } from '../../src/domain/audit/entry.ts';
+import { listAuditEntries } from '../../src/models/auditLog.ts';
 import { createUser, findUsersByName, listUsers } from '../../src/models/users.ts';
 import { USER_CHANGE_DELAY_MILLISECONDS, UserDirectory } from '../../src/producers/usage/userDirectory.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
@@ -26,6 +29,7 @@ describe('add', () => {
     expect(added).toMatchObject({ code: 0, stderr: '' });
     const user = JSON.parse(added.stdout);
     expect(user).toEqual({ userName, user_id: expect.any(Number), roles: 3, status: 1 });
+    expect(await audited('user.add')).toEqual([`${user.user_id}`]);
 
     const [sameName, sameId] = await Promise.all([
       users('add', '--userName', userName),
@@ -101,6 +105,7 @@ describe('disable and enable', () => {
       const enabled = await users('enable', '--userName', user.user_name);
       expect(JSON.parse(enabled.stdout)).toMatchObject({ status: 1 });
       expect(await directory.find(user.user_name)).toMatchObject({ status: 1 });
+      expect(await audited('user.status')).toEqual([`${user.user_id} status 1`, `${user.user_id} status 0`]);
     } finally {
       clearInterval(known);
     }
@@ -154,11 +159,13 @@ describe('import', () => {
       ].join('\n'),
     });
     expect(await named(label)).toEqual([there, other]);
+    expect(await audited('user.import')).toEqual([]);
 
     const applied = await users('import', file, '--apply');
     expect(applied.stdout).toContain(
       '1 added, 1 updated, 1 unchanged, 0 left out\nThe import is in force.\n',
     );
+    expect(await audited('user.import')).toEqual(['1 added, 1 updated, 1 unchanged, 0 left out']);
     const imported = { user_id: base, user_name: `${label}, "quoted"`, roles: 3, status: 1 };
     expect(await named(label)).toEqual([{ ...there, status: 0 }, other, imported]);
 
@@ -266,6 +273,12 @@ function run(environment: Record<string, string>, ...options: string[]): Promise
       },
     );
   });
+}
+
+/** What commands did, newest first: the targets. */
+async function audited(action: AuditAction): Promise<(string | null)[]> {
+  const entries = await listAuditEntries(system.connection, { who: BY_COMMAND, action, limit: 100 });
+  return entries.map(({ target }) => target);
 }
 
 function seller(userName: string) {

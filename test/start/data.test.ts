@@ -2,6 +2,7 @@ import { cp, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
+import { SECRET_VARIABLES } from '../../config/env.ts';
 import { startMongo } from '../../embedded/mongo.ts';
 import { startRedis } from '../../embedded/redis.ts';
 import { finishInterrupted } from '../../scripts/data/entries.ts';
@@ -9,7 +10,7 @@ import { openCredentials } from '../../scripts/start/credentials.ts';
 import { lockDataFolder } from '../../scripts/start/dataFolder.ts';
 import { startProcess } from '../support/processes.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
-import { runScript, startVariables } from './testStart.ts';
+import { type CommandResult, runScript, startVariables } from './testStart.ts';
 
 /** A stopped data folder with one key in Redis. */
 async function madeFolder(value: string): Promise<string> {
@@ -38,6 +39,19 @@ async function valueIn(folder: string): Promise<string | null> {
 
 const data = (folder: string, ...args: string[]) => runScript('data.ts', folder, args);
 
+/** With these variables, and without the keys of whoever runs the tests. */
+async function dataWith(
+  folder: string,
+  variables: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<CommandResult> {
+  const noKeys = Object.fromEntries(SECRET_VARIABLES.map((name) => [name, '']));
+  const all = { ...startVariables(folder), ...noKeys, ...variables };
+  const command = startProcess('scripts/data.ts', all, args);
+  const { code } = await command.exited;
+  return { code, output: command.lines.join('\n') };
+}
+
 test('a backup brings back data and keys, only over data that may go, and only whole', async () => {
   const source = await madeFolder('backed up');
   const archive = join(await temporaryFolder(), 'backup.tar.gz');
@@ -65,6 +79,37 @@ test('a backup brings back data and keys, only over data that may go, and only w
   expect(await readFile(join(target, 'files/tools/icon.png'), 'utf8')).toBe('backed up');
   expect(openCredentials(target)).toEqual(openCredentials(source));
   expect(await readdir(target)).not.toContainEqual(expect.stringMatching(/unfinished|restored/));
+});
+
+test('backup and restore say what the environment keeps out of them, by name only', async () => {
+  const source = await madeFolder('backed up');
+  const [elsewhere, archives] = [await temporaryFolder(), await temporaryFolder()];
+  const key = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
+  const onDisk = { STORAGE_PATH: elsewhere, ENCRYPTION_KEY: key, JWT_SECRET: '' };
+  const archive = join(archives, 'disk.tar.gz');
+  const backedUp = await dataWith(source, onDisk, 'backup', archive);
+  expect(backedUp.code).toBe(0);
+  expect(backedUp.output).toContain(
+    `The files in ${elsewhere} are not in this backup: copy them too.\n` +
+      'Keys set in the environment are not in this backup: ENCRYPTION_KEY. Keep them too.',
+  );
+  expect(backedUp.output).not.toContain(key);
+
+  const restored = await dataWith(await temporaryFolder(), onDisk, 'restore', archive);
+  expect(restored.code).toBe(0);
+  expect(restored.output).toContain(`The files in ${elsewhere} were not restored: bring back`);
+  expect(restored.output).toContain(
+    'Keys set in the environment are used, whatever the backup holds: ENCRYPTION_KEY.',
+  );
+
+  const inBucket = { STORAGE_DRIVER: 's3', S3_BUCKET: 'icons-here' };
+  const bucket = await dataWith(source, inBucket, 'backup', join(archives, 'bucket.tar.gz'));
+  expect(bucket.output).toContain('The files in the bucket icons-here are not in this backup');
+
+  const usual = { STORAGE_PATH: join(source, 'files') };
+  const whole = await dataWith(source, usual, 'backup', join(archives, 'whole.tar.gz'));
+  expect(whole.code).toBe(0);
+  expect(whole.output).not.toContain('not in this backup');
 });
 
 test('a file that is no backup is refused', async () => {

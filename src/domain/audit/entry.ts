@@ -14,7 +14,7 @@ export interface AuditEntry {
   /** A `callerId`, or `board:<user name>`, or `command-line`. */
   readonly who: string;
   readonly action: AuditAction;
-  /** What it was done to, by its id. */
+  /** What it was done to, by its id; of a change to many, how many. */
   readonly target: string | null;
   readonly outcome: AuditOutcome;
   /** Of the HTTP answer. */
