@@ -177,7 +177,7 @@ describe('one icon', () => {
 
   test('whose refusal comes only after the queue was resumed does not stop it again; the next one does', async () => {
     const queue = icons.queues.of(iconsQueue);
-    answer('slow refusal', { kind: 'no-quota', milliseconds: 3_000 });
+    answer('slow refusal', { kind: 'no-quota', milliseconds: 850 });
     const slow = await icons.ask('slow refusal');
     await waitFor('the slow call', async () => (await callsOf(slow)).includes('pending') || undefined);
     await waitFor(
