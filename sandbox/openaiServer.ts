@@ -147,6 +147,7 @@ export async function startOpenAiServer(options: OpenAiServerOptions): Promise<O
         await wait(behaviour.milliseconds ?? options.latencyMilliseconds ?? 0, undefined, {
           signal: closing.signal,
         });
+        await behaviour.until;
         return succeed(response, await contentOf(generation, usage, behaviour.image ?? 'good'));
       case 'make-and-hang':
         return pay(generation, usage);
@@ -165,7 +166,7 @@ export async function startOpenAiServer(options: OpenAiServerOptions): Promise<O
       case 'rate-limit':
         return refuse(response, rateLimited(behaviour.retryAfter ?? 'unsaid'));
       case 'no-quota':
-        await wait(behaviour.milliseconds ?? 0, undefined, { signal: closing.signal });
+        await behaviour.until;
         return refuse(response, NO_QUOTA);
       case 'moderate':
         return refuse(response, MODERATED);

@@ -8,6 +8,8 @@ export type OpenAiBehaviour =
       readonly kind: 'make';
       /** How long it takes. @defaultValue the server's latency */
       readonly milliseconds?: number;
+      /** What the answer waits for besides. @defaultValue nothing */
+      readonly until?: Promise<unknown>;
       /** @defaultValue 'good' */
       readonly image?: ImageKind;
     }
@@ -24,8 +26,8 @@ export type OpenAiBehaviour =
   /** 429 `insufficient_quota`. */
   | {
       readonly kind: 'no-quota';
-      /** How long the answer takes. @defaultValue 0 */
-      readonly milliseconds?: number;
+      /** What the answer waits for. @defaultValue nothing */
+      readonly until?: Promise<unknown>;
     }
   /** 400 `moderation_blocked`. */
   | { readonly kind: 'moderate' }

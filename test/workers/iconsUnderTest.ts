@@ -71,7 +71,6 @@ export async function openIcons(more: Readonly<Record<string, string>> = {}): Pr
   const variables = {
     ...system.environment,
     ...icons.environment,
-    OPENAI_TIMEOUT_SECONDS: '1',
     BATCH_SIZE_DEFAULT: '3',
     ...more,
   };

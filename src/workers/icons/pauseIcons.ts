@@ -25,15 +25,22 @@ export async function pauseIcons(
   run: Pick<Run, 'logger' | 'requestIds'>,
 ): Promise<void> {
   const queue = queues.of(iconsQueue);
+  const wasResumed = () => withRedis(() => queue.wasResumedWithin(performance.now() - begun_at));
+  const goOn = () => run.logger.warn({ reason }, 'The icons queue was resumed meanwhile, and goes on');
+
   if (await withRedis(() => queue.isPaused())) return;
-  if (await withRedis(() => queue.wasResumedWithin(performance.now() - begun_at))) {
-    run.logger.warn({ reason }, 'The icons queue was resumed meanwhile, and goes on');
-    return;
-  }
+  if (await wasResumed()) return goOn();
   const events = await inTransaction(connection, (session) =>
     addToEventOutbox(connection, [{ type: 'icons.paused', at: Date.now(), data: { reason } }], session),
   );
   await withRedis(() => queue.pause());
-  run.logger.error({ reason }, 'The icons queue is paused until an operator resumes it');
+  if (await wasResumed()) {
+    // Somebody else's pause ended while the event was written, and this one may have come after it. If it was a newer
+    // refusal's, the next call is refused again.
+    await withRedis(() => queue.resume());
+    goOn();
+  } else {
+    run.logger.error({ reason }, 'The icons queue is paused until an operator resumes it');
+  }
   await startFanOut(queues.of(webhooksQueue), events, run.requestIds);
 }
