@@ -43,7 +43,9 @@ const START_SCRIPT = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', de
  * @param allRoutes - read at the first request, because these routes are among them
  */
 export function docsRoutes(allRoutes: () => readonly Route[]): readonly Route[] {
-  let document: string | undefined;
+  // Bytes that all answers share: a client that asks again and again without reading costs no memory.
+  let document: Buffer | undefined;
+  const files = new Map<string, Buffer>();
   return [
     {
       method: 'get',
@@ -58,8 +60,8 @@ export function docsRoutes(allRoutes: () => readonly Route[]): readonly Route[] 
       },
       example: { title: 'The API, described', command: ({ baseUrl }) => `curl -s ${baseUrl}/openapi.json` },
       handle(_request, response) {
-        document ??= JSON.stringify(createOpenApiDocument(allRoutes(), version));
-        answerText(response, 200, 'application/json; charset=utf-8', document);
+        document ??= Buffer.from(JSON.stringify(createOpenApiDocument(allRoutes(), version)));
+        answerBytes(response, 200, 'application/json; charset=utf-8', document);
       },
     },
     {
@@ -94,7 +96,8 @@ export function docsRoutes(allRoutes: () => readonly Route[]): readonly Route[] 
         const file = String(request.params.file);
         const contentType = FILES.get(file);
         if (!contentType) throw new NotFoundError('There is no such file');
-        const content = readFileSync(installed.resolve(`swagger-ui-dist/${file}`));
+        const content = files.get(file) ?? readFileSync(installed.resolve(`swagger-ui-dist/${file}`));
+        files.set(file, content);
         response.setHeader('Cache-Control', ONE_HOUR);
         answerBytes(response, 200, contentType, content);
       },
