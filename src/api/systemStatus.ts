@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { mongo } from 'mongoose';
 import { usable } from '../runtime/mongo.ts';
 import { isOutage, withRedis } from '../runtime/outage.ts';
 import { type QueueStatus, readQueueStatus } from '../runtime/queueStatus.ts';
@@ -16,6 +17,8 @@ const FRESH_MILLISECONDS = 1_000;
 /** A queue whose next job has been the same for so long, with nobody working, does not move. */
 const STUCK_MILLISECONDS = 30_000;
 const PROBE_LIFE_MILLISECONDS = 60_000;
+/** As long as a transaction that stores some reports. */
+const PROBE_PADDING = '.'.repeat(4_096);
 
 /**
  * How the system is, by trying it. Every answer is shared for a second, so that any number of callers costs one look.
@@ -60,11 +63,14 @@ export class SystemStatus {
   }
 
   async #probeMongo(): Promise<void> {
-    const at = new Date();
-    const stored = await usable(this.#dependencies.mongo)
-      .collection<{ _id: string; at: Date }>('probes')
-      .findOneAndUpdate({ _id: 'web' }, { $max: { at } }, { upsert: true, returnDocument: 'after' });
-    if (!stored || stored.at < at) throw new ProbeMismatchError();
+    const probes = usable(this.#dependencies.mongo).collection<{ _id: string; at: Date; padding: string }>(
+      'probes',
+    );
+    // Of its own each time: a store that is full still takes what makes nothing longer.
+    const probe = { _id: randomUUID(), at: new Date(), padding: PROBE_PADDING };
+    await probes.insertOne(probe);
+    const stored = await probes.findOneAndDelete({ _id: probe._id });
+    if (stored?.at.getTime() !== probe.at.getTime()) throw new ProbeMismatchError();
     if (!this.#dependencies.isDataKnown()) throw new UnknownDataError();
   }
 
@@ -133,7 +139,10 @@ async function attempt(name: string, probe: () => Promise<void>): Promise<Check>
     return {
       name,
       ok: false,
-      detail: isOutage(error) ? 'does not answer' : 'refuses to work; the log says why',
+      detail:
+        isOutage(error) && !(error instanceof mongo.MongoServerError)
+          ? 'does not answer'
+          : 'refuses to work; the log says why',
     };
   }
 }

@@ -137,10 +137,25 @@ const MONGO_TEMPORARY = [
   'RetryableWriteError',
 ] as const;
 
+/** OutOfDiskSpace: writes go on when somebody has made room. */
+const MONGO_FULL = 14_031;
+
 /**
- * Codes of a server that is there but stepping down, starting or shutting down:
+ * Codes of a server that is there but stepping down, starting, shutting down or full:
  * https://github.com/mongodb/specifications/blob/master/source/server-discovery-and-monitoring/server-discovery-and-monitoring.md
  */
 const MONGO_NOT_SERVING: ReadonlySet<number> = new Set([
-  6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+  6,
+  7,
+  89,
+  91,
+  189,
+  262,
+  9001,
+  10107,
+  11600,
+  11602,
+  13435,
+  13436,
+  MONGO_FULL,
 ]);

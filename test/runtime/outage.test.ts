@@ -87,6 +87,12 @@ test('what the data is at fault for is no outage', async () => {
   await server.stop();
 });
 
+test('a MongoDB that has no room left is away: what waits for it is done when there is room', () => {
+  // As the embedded server answers when it holds all that it may, and others when their disk is full.
+  const full = new mongoose.mongo.MongoServerError({ errmsg: 'no room', code: 14_031 });
+  expect(isOutage(full)).toBe(true);
+});
+
 test('what is a defect of the caller, or an answer of a script of BullMQ, is not named an outage of Redis', async () => {
   const queue = new Queue(uniqueName('outage'), { connection: redis });
   const job = await queue.add('one', {});
