@@ -29,7 +29,6 @@ export async function servePlatform(route: Route): Promise<void> {
       queues,
       audit,
       isDataKnown: () => true,
-      exampleSeller: 'demo.seller',
     },
     [route],
   );

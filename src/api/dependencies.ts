@@ -15,6 +15,4 @@ export interface ApiDependencies {
   readonly audit: AuditTrail;
   /** Whether the stored data was found to be what this process can work with. */
   readonly isDataKnown: () => boolean;
-  /** A seller that the example lines may name. */
-  readonly exampleSeller: string;
 }

@@ -72,7 +72,6 @@ async function main(environment: Environment): Promise<void> {
       queues,
       audit,
       isDataKnown: () => isDataKnown,
-      exampleSeller: 'demo.seller',
     },
     [
       // First, because the router looks at one after another, and reports are by far the most requests.

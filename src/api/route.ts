@@ -21,18 +21,11 @@ export type RouteDocumentation = Pick<
   readonly tags: readonly string[];
 };
 
-/** What an example line may hold. */
-export interface ExampleValues {
-  /** Such as `http://127.0.0.1:3560`, without a slash at the end. */
-  readonly baseUrl: string;
-  /** Name of a seller that exists in this installation. */
-  readonly sellerName: string;
-}
-
-/** A line for a shell that works as printed. The start page shows them. */
+/** A line for a shell, with the names that `npm start` makes. The start page shows them. */
 export interface RouteExample {
   readonly title: string;
-  readonly command: (values: ExampleValues) => string;
+  /** @param baseUrl - such as `http://127.0.0.1:3560`, without a slash at the end */
+  readonly command: (baseUrl: string) => string;
 }
 
 /** One endpoint as data: the server mounts it, the OpenAPI document is made from it. */

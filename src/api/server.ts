@@ -42,7 +42,7 @@ export function createServer(dependencies: ApiDependencies, domainRoutes: readon
     ...apiKeyRoutes(mongo),
     ...auditRoutes(mongo),
     ...docsRoutes(() => routes),
-    ...homeRoutes(status, dependencies.exampleSeller, () => routes),
+    ...homeRoutes(status, () => routes),
   ];
   const routes: readonly Route[] = [...domainRoutes, ...platformRoutes];
 

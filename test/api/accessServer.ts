@@ -43,16 +43,13 @@ const redis = connectRedis(environment.REDIS_URL, 'producer', logger);
 const mongo = connectMongo(environment.MONGODB_URL, 'web', logger);
 const queues = openQueues(redis, environment.REDIS_PREFIX);
 const audit = new AuditTrail(mongo, logger);
-const server = createServer(
-  { environment, logger, redis, mongo, queues, audit, isDataKnown: () => true, exampleSeller: 'demo.seller' },
-  [
-    ...FAMILIES.map((family) => route(`/${family}`, family, ACCESS[family])),
-    { ...route('/own', 'problem', 'credits:read'), aboutUser: 'query' },
-    { ...route('/own-contract', 'credits', 'workspace:read'), aboutUser: 'query' },
-    route('/somebody', 'problem', 'workspace:write'),
-    route('/open', 'problem', 'open'),
-    route('/open-contract', 'credits', 'open'),
-  ],
-);
+const server = createServer({ environment, logger, redis, mongo, queues, audit, isDataKnown: () => true }, [
+  ...FAMILIES.map((family) => route(`/${family}`, family, ACCESS[family])),
+  { ...route('/own', 'problem', 'credits:read'), aboutUser: 'query' },
+  { ...route('/own-contract', 'credits', 'workspace:read'), aboutUser: 'query' },
+  route('/somebody', 'problem', 'workspace:write'),
+  route('/open', 'problem', 'open'),
+  route('/open-contract', 'credits', 'open'),
+]);
 const address = await listen(server, '127.0.0.1', 0);
 logger.info({ address }, 'The API listens');

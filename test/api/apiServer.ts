@@ -65,7 +65,6 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       queues,
       audit: new AuditTrail(mongo, logger),
       isDataKnown: () => true,
-      exampleSeller: 'demo.seller',
     },
     options.routes ?? [],
   );

@@ -58,7 +58,7 @@ export function docsRoutes(allRoutes: () => readonly Route[]): readonly Route[] 
         tags: ['Documentation'],
         responses: { 200: { description: 'OpenAPI 3.1', content: { 'application/json': {} } } },
       },
-      example: { title: 'The API, described', command: ({ baseUrl }) => `curl -s ${baseUrl}/openapi.json` },
+      example: { title: 'The API, described', command: (baseUrl) => `curl -s ${baseUrl}/openapi.json` },
       handle(_request, response) {
         document ??= Buffer.from(JSON.stringify(createOpenApiDocument(allRoutes(), version)));
         answerBytes(response, 200, 'application/json; charset=utf-8', document);

@@ -30,7 +30,7 @@ export function healthRoutes(status: SystemStatus): readonly Route[] {
           200: { description: 'It answers', content: { 'application/json': { schema: Liveness } } },
         },
       },
-      example: { title: 'Does it live?', command: ({ baseUrl }) => `curl -s ${baseUrl}/healthz` },
+      example: { title: 'Does it live?', command: (baseUrl) => `curl -s ${baseUrl}/healthz` },
       handle(_request, response) {
         response.setHeader('Cache-Control', 'no-store');
         answerJson(response, 200, { status: 'ok', uptime_seconds: Math.floor(process.uptime()) });
@@ -55,7 +55,7 @@ export function healthRoutes(status: SystemStatus): readonly Route[] {
           },
         },
       },
-      example: { title: 'Is it ready?', command: ({ baseUrl }) => `curl -s ${baseUrl}/readyz` },
+      example: { title: 'Is it ready?', command: (baseUrl) => `curl -s ${baseUrl}/readyz` },
       async handle(_request, response) {
         const checks = await status.checks();
         const ready = checks.every((check) => check.ok);

@@ -10,11 +10,7 @@ import type { SystemStatus } from '../systemStatus.ts';
  *
  * @param allRoutes - their examples are the lines to try
  */
-export function homeRoutes(
-  status: SystemStatus,
-  sellerName: string,
-  allRoutes: () => readonly Route[],
-): readonly Route[] {
+export function homeRoutes(status: SystemStatus, allRoutes: () => readonly Route[]): readonly Route[] {
   return [
     {
       method: 'get',
@@ -24,9 +20,9 @@ export function homeRoutes(
       limit: 'none',
       async handle(request, response) {
         const [checks, queues] = await Promise.all([status.checks(), status.queues().catch(() => undefined)]);
-        const values = { baseUrl: baseUrlOf(request), sellerName };
+        const baseUrl = baseUrlOf(request);
         const lines = allRoutes().flatMap(({ example }) =>
-          example ? [{ title: example.title, command: example.command(values) }] : [],
+          example ? [{ title: example.title, command: example.command(baseUrl) }] : [],
         );
         setPageHeaders(request, response);
         response.setHeader('Cache-Control', 'no-store');

@@ -43,7 +43,7 @@ export function userInfoRoute(dependencies: CreditsRouteDependencies): Route {
     },
     example: {
       title: 'Read the credits of a user (set PENORA_API_KEY first)',
-      command: ({ baseUrl }) =>
+      command: (baseUrl) =>
         `curl -s '${baseUrl}/api/unified/user-info?user_id=demo-user' -H "X-API-Key: $PENORA_API_KEY"`,
     },
     handle: (request, response) =>

@@ -64,8 +64,7 @@ export function statsRoute(dependencies: UsageRouteDependencies): Route {
     },
     example: {
       title: 'Read the totals',
-      command: ({ baseUrl, sellerName }) =>
-        `curl -s '${baseUrl}/api/tools/stats/${sellerName}?period=this_month'`,
+      command: (baseUrl) => `curl -s '${baseUrl}/api/tools/stats/demo.seller?period=this_month'`,
     },
     handle: (request, response) =>
       withinDeadline(ANSWER_MILLISECONDS, 'The stores', stats(dependencies, request, response)),

@@ -64,8 +64,8 @@ export function updateRoute(dependencies: UsageRouteDependencies): Route {
     },
     example: {
       title: 'Report usage',
-      command: ({ baseUrl, sellerName }) =>
-        `curl -s ${baseUrl}/api/tools/update -d userName=${sellerName} -d image_count=3 -d image_cost=0.0609 -d video_count=1 -d video_cost=6.4`,
+      command: (baseUrl) =>
+        `curl -s ${baseUrl}/api/tools/update -d userName=demo.seller -d image_count=3 -d image_cost=0.0609 -d video_count=1 -d video_cost=6.4`,
     },
     handle: (request, response) => update(dependencies, request, response),
   };
