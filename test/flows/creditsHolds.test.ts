@@ -214,7 +214,7 @@ describe('many at once', () => {
     expect(await one.balance(user)).toEqual({ credits: 60, held: 0 });
   });
 
-  test('capture, release and expiry raced: each hold resolves once', { timeout: 120_000 }, async () => {
+  test('capture, release and expiry raced: each hold resolves once', async () => {
     const HOLDS = 60;
     const AMOUNT = 5;
     const user = await one.newUser(uniqueName('user'), HOLDS * AMOUNT);

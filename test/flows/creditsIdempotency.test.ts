@@ -145,9 +145,7 @@ describe('the same key', () => {
 });
 
 describe('a process that is killed', () => {
-  test('between commit and answer, then a retry through another: one effect', {
-    timeout: 120_000,
-  }, async () => {
+  test('between commit and answer, then a retry through another: one effect', async () => {
     const REQUESTS = 50;
     const user = await one.newUser(uniqueName('user'), 1_000);
     // The process reaches MongoDB through this link. The link lets its commits through and keeps MongoDB's answers, so
@@ -186,9 +184,7 @@ describe('a process that is killed', () => {
     expect(balances, 'each effect has one answer').toEqual(keys.map((_, index) => 998 - index));
   });
 
-  test('in the middle of a storm of writes, then retries of all: one effect each', {
-    timeout: 120_000,
-  }, async () => {
+  test('in the middle of a storm of writes, then retries of all: one effect each', async () => {
     const REQUESTS = 400;
     const user = await one.newUser(uniqueName('user'), 1_000);
     const victim = await system.startWeb();
@@ -216,7 +212,7 @@ describe('a process that is killed', () => {
   });
 });
 
-test('an outage is answered with 503 in time and does not use the key up', { timeout: 60_000 }, async () => {
+test('an outage is answered with 503 in time and does not use the key up', async () => {
   const user = await one.newUser(uniqueName('user'), 60);
   const link = await openMongoLink(system.mongoUrl);
   onTestFinished(() => link.close());

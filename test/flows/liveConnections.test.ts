@@ -133,4 +133,4 @@ test('a revoked key ends what was opened with it: streams, and what connections 
     });
     expect(client.ended).toBe(false);
   }
-}, 60_000);
+});

@@ -31,19 +31,17 @@ beforeAll(async () => {
   mongo = await startMongo({ dir: join(dir, 'mongo') });
   system = await createTestSystem('outage', { redisUrl: redis.url, mongoUrl: mongo.url });
   await system.addUsers([seller]);
-}, 60_000);
+});
 
 afterAll(async () => {
   await system.remove();
   await redis.stop();
   await mongo.stop();
   await rm(dir, { recursive: true, force: true });
-}, 60_000);
+});
 
 describe('a store that is away under load', () => {
-  test('Redis stopped: 200 or 503 in time, and all that got 200 is stored once', {
-    timeout: 120_000,
-  }, async () => {
+  test('Redis stopped: 200 or 503 in time, and all that got 200 is stored once', async () => {
     await underLoad('redis-stopped', async () => {
       const { port } = redis;
       await redis.stop();
@@ -52,9 +50,7 @@ describe('a store that is away under load', () => {
     });
   });
 
-  test('MongoDB killed: 200 or 503 in time, and all that got 200 is stored once', {
-    timeout: 120_000,
-  }, async () => {
+  test('MongoDB killed: 200 or 503 in time, and all that got 200 is stored once', async () => {
     await underLoad('mongo-killed', async () => {
       const { port } = mongo;
       process.kill(mongo.pid, 'SIGKILL');
@@ -64,9 +60,7 @@ describe('a store that is away under load', () => {
     });
   });
 
-  test('Redis hanging: 200 or 503 in time, and all that got 200 is stored once', {
-    timeout: 120_000,
-  }, async () => {
+  test('Redis hanging: 200 or 503 in time, and all that got 200 is stored once', async () => {
     await underLoad('redis-hanging', async () => {
       process.kill(redis.pid, 'SIGSTOP');
       await wait(MONGO_AWAY_SECONDS * 1_000);
@@ -116,7 +110,7 @@ async function underLoad(label: string, outage: () => Promise<void>): Promise<vo
       expect(ids.size, 'nothing twice').toBe(found.length);
       return acknowledged.every((id) => ids.has(id)) ? found.length : undefined;
     },
-    40_000,
+    240_000,
   );
   console.log(
     `${label}: ${outcomes.length} requests, ${acknowledged.length} got 200, ${outcomes.length - acknowledged.length} got 503, ${stored} stored, ` +

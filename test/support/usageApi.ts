@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { served } from './served.ts';
 
 /** What came back, the body as it was on the wire. */
 export interface Answer {
@@ -78,7 +79,7 @@ export class UsageApi {
 
   /** The five sums as they were printed, so that no float stands between. */
   async stats(userName: string, query = ''): Promise<Readonly<Record<string, string>>> {
-    const answer = await this.ask(`/api/tools/stats/${encodeURIComponent(userName)}${query}`);
+    const answer = await served(() => this.ask(`/api/tools/stats/${encodeURIComponent(userName)}${query}`));
     expect(answer.status, answer.text).toBe(200);
     return exactJson(answer.text).data.stats;
   }

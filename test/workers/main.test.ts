@@ -23,9 +23,7 @@ test('a name that is no queue ends the process with what there is', async () => 
   expect(worker.lines.join('\n')).toMatch(/no queue or family named "usgae"; there are: .*usage/);
 });
 
-test('a worker waits for a MongoDB that comes later, and drains in time while it hangs', {
-  timeout: 60_000,
-}, async () => {
+test('a worker waits for a MongoDB that comes later, and drains in time while it hangs', async () => {
   const port = await pickLoopbackPort();
   const worker = startProcess(WORKER, environment(`mongodb://127.0.0.1:${port}/main?replicaSet=rs0`));
   await worker.line((text) => text.includes('MongoDB is not there yet'));
@@ -41,7 +39,7 @@ test('a worker waits for a MongoDB that comes later, and drains in time while it
   await mongo.stop();
 });
 
-test('SIGTERM while the stores are still awaited ends the process at once', { timeout: 30_000 }, async () => {
+test('SIGTERM while the stores are still awaited ends the process at once', async () => {
   const port = await pickLoopbackPort();
   const worker = startProcess(WORKER, environment(`mongodb://127.0.0.1:${port}/main`));
   await worker.line((text) => text.includes('MongoDB is not there yet'));

@@ -14,13 +14,10 @@ import { waitFor } from '../support/waitFor.ts';
 import { processQueue } from './processQueue.ts';
 
 const RESCUE_SECONDS = 15;
-const TEST_LIMIT = 90_000;
 
 /** Each waits for locks to run out, so they wait together. */
 describe.concurrent('worker processes', () => {
-  test('a job of a killed worker is run by another one', { timeout: TEST_LIMIT }, async ({
-    onTestFinished,
-  }) => {
+  test('a job of a killed worker is run by another one', async ({ onTestFinished }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const [first, second] = await Promise.all([fleet.start(), fleet.start()]);
@@ -36,9 +33,7 @@ describe.concurrent('worker processes', () => {
     expect(await fleet.inState(id, 'completed')).toMatchObject({ attemptsMade: 1, returnvalue: other.pid });
   });
 
-  test('a job of the only worker is run by the one that starts afterwards', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('a job of the only worker is run by the one that starts afterwards', async ({ onTestFinished }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const first = await fleet.start();
@@ -53,9 +48,7 @@ describe.concurrent('worker processes', () => {
     report('rescued by the next worker', killedAt);
   });
 
-  test('a job that kills its worker every time ends as a dead letter', { timeout: TEST_LIMIT }, async ({
-    onTestFinished,
-  }) => {
+  test('a job that kills its worker every time ends as a dead letter', async ({ onTestFinished }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const id = await fleet.add('crash');
@@ -70,9 +63,9 @@ describe.concurrent('worker processes', () => {
     expect(JSON.parse(line)).toMatchObject({ job: id, request_id: 'request-1' });
   });
 
-  test('SIGTERM: the running job finishes, no other is taken, the process exits with 0', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('SIGTERM: the running job finishes, no other is taken, the process exits with 0', async ({
+    onTestFinished,
+  }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const worker = await fleet.start();
@@ -87,9 +80,9 @@ describe.concurrent('worker processes', () => {
     expect(await fleet.queue.getJobState(waiting)).toBe('waiting');
   });
 
-  test('SIGTERM: what does not finish in time is left to another worker and burns no attempt', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('SIGTERM: what does not finish in time is left to another worker and burns no attempt', async ({
+    onTestFinished,
+  }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const worker = await fleet.start();
@@ -105,9 +98,7 @@ describe.concurrent('worker processes', () => {
     report('left by a drain and taken up', leftAt);
   });
 
-  test('a worker that stands still for longer than its lock does no harm', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('a worker that stands still for longer than its lock does no harm', async ({ onTestFinished }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const workers = await Promise.all([fleet.start(), fleet.start()]);
@@ -121,9 +112,9 @@ describe.concurrent('worker processes', () => {
     expect(await fleet.queue.getFailedCount()).toBe(0);
   });
 
-  test('a worker that stood still and is the only one runs the job again itself', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('a worker that stood still and is the only one runs the job again itself', async ({
+    onTestFinished,
+  }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     await fleet.start();
@@ -131,9 +122,7 @@ describe.concurrent('worker processes', () => {
     expect(await fleet.inState(id, 'completed', 40_000)).toMatchObject({ attemptsMade: 1 });
   });
 
-  test('a worker waits for a Redis that comes later, outlives its restart, and drains without it', {
-    timeout: TEST_LIMIT,
-  }, async () => {
+  test('a worker waits for a Redis that comes later, outlives its restart, and drains without it', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'millrace-worker-'));
     let redis = await startRedis({ dir });
     const { port, url } = redis;
