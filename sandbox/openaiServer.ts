@@ -144,6 +144,7 @@ export async function startOpenAiServer(options: OpenAiServerOptions): Promise<O
     switch (behaviour.kind) {
       case 'make':
         pay(generation, usage);
+        await behaviour.until;
         await wait(behaviour.milliseconds ?? options.latencyMilliseconds ?? 0, undefined, {
           signal: closing.signal,
         });

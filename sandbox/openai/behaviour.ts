@@ -8,6 +8,8 @@ export type OpenAiBehaviour =
       readonly kind: 'make';
       /** How long it takes. @defaultValue the server's latency */
       readonly milliseconds?: number;
+      /** What the answer waits for before that. @defaultValue nothing */
+      readonly until?: Promise<unknown>;
       /** @defaultValue 'good' */
       readonly image?: ImageKind;
     }

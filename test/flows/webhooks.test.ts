@@ -343,15 +343,17 @@ describe('deliveries', () => {
   test('of a disabled receiver, and those with a running attempt, are not made again by hand', async () => {
     const { id } = await api.register(receiver.url);
     const arrived = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
     receiver.behave(() => {
       arrived.resolve();
-      return { kind: 'answer-slowly', status: 200, milliseconds: 1_500 };
+      return { kind: 'answer-later', status: 200, when: answer.promise };
     });
     const accepted = await api.post(`/${id}/test`);
     const path = accepted.headers.get('location') ?? '';
     const redeliver = () => api.post(`${path.replace('/api/webhooks', '')}/redeliver`);
     await arrived.promise;
     expect((await redeliver()).status).toBe(409);
+    answer.resolve();
     await delivered(path);
     await api.ask('PATCH', `/${id}`, { status: 'disabled' });
     for (const refused of [await redeliver(), await api.post(`/${id}/test`)]) {
