@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type CreditsAnswer, CreditsClient, statusCounts } from '../support/creditsClient.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
+import { inTime } from '../support/inTime.ts';
 import { openMongoLink } from '../support/mongoLink.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -221,11 +222,9 @@ test('an outage is answered with 503 in time and does not use the key up', async
   const hold = { user_id: user, amount: 5, app_name: 'imagegene' };
   link.cut();
   for (const send of [() => client.deduct(user, 3, key), () => client.post('/holds', hold, key)]) {
-    const startedAt = performance.now();
-    const away = await send();
+    const away = await inTime(send);
     expect(away.status, away.text).toBe(503);
     expect(away.headers.get('retry-after')).toMatch(/^\d+$/);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
   }
   link.mend();
   const back = await waitFor('MongoDB is back', async () => {
