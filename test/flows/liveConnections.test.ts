@@ -65,14 +65,10 @@ test.each([
   const { socket, statusLine } = await openSocket(upgradeOf(path, headers));
   expect(statusLine).toMatch(/^HTTP\/1\.1 4/);
   // Only a connection that nobody holds any more answers with a reset.
-  await waitFor(
-    'the end',
-    async () => {
-      if (!socket.destroyed) socket.write('x');
-      return socket.destroyed || undefined;
-    },
-    5_000,
-  );
+  await waitFor('the end', async () => {
+    if (!socket.destroyed) socket.write('x');
+    return socket.destroyed || undefined;
+  });
 });
 
 test.each(['/ws', SOCKET_IO])('pages of the own and of configured origins may upgrade %s', async (path) => {
@@ -119,13 +115,9 @@ test('a revoked key ends what was opened with it: streams, and what connections 
   socketIo.send('unsubscribe_batch', { batch_id: batchId });
   const revoked = await fetch(`${url}/api/keys/${key_id}/revoke`, { method: 'POST', headers: asOperator });
   expect(revoked.status).toBe(200);
-  await waitFor(
-    'the end of the streams',
-    async () => streams.every(({ ended }) => ended) || undefined,
-    20_000,
-  );
+  await waitFor('the end of the streams', async () => streams.every(({ ended }) => ended) || undefined);
   // It says nothing, so it is cut off.
-  await waitFor('the end of the silent one', async () => stranger.ended || undefined, 5_000);
+  await waitFor('the end of the silent one', async () => stranger.ended || undefined);
   for (const client of [socketIo, raw]) {
     await waitFor('a refusal', async () => {
       client.send('join_batch', { batch_id: batchId });
