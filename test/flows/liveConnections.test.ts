@@ -8,6 +8,7 @@ import { IconsApi } from '../support/iconsApi.ts';
 import { createIconsSystem, type IconsSystem } from '../support/iconsSystem.ts';
 import { LiveClient } from '../support/liveClient.ts';
 import { rawExchange } from '../support/rawExchange.ts';
+import { served } from '../support/served.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -90,11 +91,8 @@ test.each(['/ws', SOCKET_IO])('a peer of %s that is silent does not hold up the 
 test('a revoked key ends what was opened with it: streams, and what connections see', async () => {
   const { system } = icons;
   const asOperator = { 'X-API-Key': system.adminKey, 'Content-Type': 'application/json' };
-  const made = await fetch(`${url}/api/keys`, {
-    method: 'POST',
-    headers: asOperator,
-    body: JSON.stringify({ name: 'live', scopes: ['icons', 'credits:read'] }),
-  });
+  const body = JSON.stringify({ name: 'live', scopes: ['icons', 'credits:read'] });
+  const made = await served(() => fetch(`${url}/api/keys`, { method: 'POST', headers: asOperator, body }));
   const { key, key_id } = JSON.parse(await made.text());
   const batchId = await new IconsApi(url, key).start({ categories: ['never made'] });
   const authorization = `Bearer ${key}`;
@@ -113,7 +111,9 @@ test('a revoked key ends what was opened with it: streams, and what connections 
   socketIo.send('subscribe_batch', { batch_id: batchId });
   await socketIo.first('subscribed');
   socketIo.send('unsubscribe_batch', { batch_id: batchId });
-  const revoked = await fetch(`${url}/api/keys/${key_id}/revoke`, { method: 'POST', headers: asOperator });
+  const revoked = await served(() =>
+    fetch(`${url}/api/keys/${key_id}/revoke`, { method: 'POST', headers: asOperator }),
+  );
   expect(revoked.status).toBe(200);
   await waitFor('the end of the streams', async () => streams.every(({ ended }) => ended) || undefined);
   // It says nothing, so it is cut off.
