@@ -100,7 +100,10 @@ async function underLoad(
   poster.close();
 
   const statuses = Map.groupBy(outcomes, (outcome) => outcome.status);
-  const errors = web.lines.filter((line) => line.includes('"level":"error"')).join('\n');
+  const errors = [
+    ...(statuses.get(0) ?? []).map(({ body }) => body),
+    ...web.lines.filter((line) => line.includes('"level":"error"')),
+  ].join('\n');
   expect([...statuses.keys()].sort(), errors).toEqual([200, 503]);
   expect(Math.max(...outcomes.map((outcome) => outcome.milliseconds))).toBeLessThan(
     LONGEST_ANSWER_MILLISECONDS,

@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 export interface PostOutcome {
   /** 0 when the connection broke. */
   readonly status: number;
+  /** What broke the connection, when it did. */
   readonly body: string;
   readonly milliseconds: number;
   readonly retryAfter: string | undefined;
@@ -43,10 +44,10 @@ export class FormPoster {
             text += chunk;
           });
           response.on('end', () => finish(response.statusCode ?? 0, text, response.headers['retry-after']));
-          response.on('error', () => finish(0, ''));
+          response.on('error', (error) => finish(0, String(error)));
         },
       );
-      sent.on('error', () => finish(0, ''));
+      sent.on('error', (error) => finish(0, String(error)));
       sent.end(body);
     });
   }
