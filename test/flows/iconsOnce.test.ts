@@ -9,7 +9,6 @@ import { CreditsApi } from '../support/creditsApi.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
 import { IconsApi } from '../support/iconsApi.ts';
 import { createIconsSystem, type IconsSystem } from '../support/iconsSystem.ts';
-import { served } from '../support/served.ts';
 import { settledBatch } from '../support/settledBatch.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -50,9 +49,7 @@ test('50 who ask for the same icon at once, by two web processes, get one genera
   icons.openai.behave(() => ({ kind: 'make', until: asked.promise }));
   const before = await creditsOf(user);
   const asking = Promise.all(
-    Array.from({ length: 50 }, (_, index) =>
-      served(() => at(clients, index % 2).generate({ category: 'Sunflower' })),
-    ),
+    Array.from({ length: 50 }, (_, index) => at(clients, index % 2).generate({ category: 'Sunflower' })),
   );
   const images = icons.system.connection.collection('icon_images');
   const wanted = { confirmed: true, status: { $ne: 'cancelled' } };

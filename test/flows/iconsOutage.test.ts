@@ -82,7 +82,7 @@ test('an icon that goes on after its sender was told to come back is not made', 
   const { user, api } = await newPayer();
   const category = newWord();
   link.holdCommits(1);
-  expectLate(await api.generate({ category }));
+  expectLate(await api.post('/api/icons/generate', { category }));
   const found = () => images(icons.system.connection).findOne({ category });
   expect(await kept(found)).toMatchObject({ status: 'pending', confirmed: false });
   link.release();
@@ -96,7 +96,7 @@ test('an icon that goes on after its sender was told to come back is not made', 
 // The last ones, because what they ask for goes on when MongoDB answers again.
 test.each<readonly [string, (api: IconsApi, batchId: string) => Promise<IconsAnswer>]>([
   ['starting a batch', (api) => api.post('/api/icons/generate/batch', { categories: [newWord()] })],
-  ['asking for an icon', (api) => api.generate({ category: newWord() })],
+  ['asking for an icon', (api) => api.post('/api/icons/generate', { category: newWord() })],
   [
     'starting with a key',
     (api) =>

@@ -49,8 +49,9 @@ export class IconsApi {
     });
   }
 
+  /** What was told to come back is not made, and asked for again. */
   generate(fields: unknown): Promise<IconsAnswer> {
-    return this.post('/api/icons/generate', fields);
+    return served(() => this.post('/api/icons/generate', fields));
   }
 
   /** Starts a batch and gives its id. */

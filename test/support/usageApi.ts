@@ -60,7 +60,7 @@ export class UsageApi {
 
   /** Reports, and expects it to be taken. */
   async report(fields: Readonly<Record<string, unknown>>): Promise<{ recordId: number; text: string }> {
-    const answer = await this.json(fields);
+    const answer = await served(() => this.json(fields));
     expect(answer.status, answer.text).toBe(200);
     return { recordId: recordIdOf(answer), text: answer.text };
   }

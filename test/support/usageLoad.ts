@@ -13,7 +13,8 @@ export interface PostOutcome {
 /** Posts forms over kept-alive connections; close it when done. */
 export class FormPoster {
   // As many sockets as posts: one that waits for a socket would count as slow.
-  readonly #agent = new Agent({ keepAlive: true });
+  // And none that idles so long that the server may be about to close it.
+  readonly #agent = new Agent({ keepAlive: true, timeout: 5_000 });
   readonly #url: () => string;
 
   /** @param url - of the endpoint, asked anew for each request */
