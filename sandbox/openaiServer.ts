@@ -144,10 +144,10 @@ export async function startOpenAiServer(options: OpenAiServerOptions): Promise<O
     switch (behaviour.kind) {
       case 'make':
         pay(generation, usage);
-        await behaviour.until;
         await wait(behaviour.milliseconds ?? options.latencyMilliseconds ?? 0, undefined, {
           signal: closing.signal,
         });
+        await behaviour.until;
         return succeed(response, await contentOf(generation, usage, behaviour.image ?? 'good'));
       case 'make-and-hang':
         return pay(generation, usage);

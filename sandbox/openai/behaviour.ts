@@ -8,7 +8,7 @@ export type OpenAiBehaviour =
       readonly kind: 'make';
       /** How long it takes. @defaultValue the server's latency */
       readonly milliseconds?: number;
-      /** What the answer waits for before that. @defaultValue nothing */
+      /** What the answer waits for besides. @defaultValue nothing */
       readonly until?: Promise<unknown>;
       /** @defaultValue 'good' */
       readonly image?: ImageKind;
