@@ -33,8 +33,8 @@ export type CreditsBehaviour =
   | { readonly kind: 'serve-and-hang' }
   /** Has its effect and drops the connection before the answer. */
   | { readonly kind: 'serve-and-drop' }
-  /** Has its effect and answers late. */
-  | { readonly kind: 'serve-slowly'; readonly milliseconds: number };
+  /** Has its effect and answers when it is told to. */
+  | { readonly kind: 'serve-later'; readonly until: Promise<unknown> };
 
 /** @returns the behaviour for a call; nothing for the ordinary one */
 export type CreditsScript = (call: ReceivedCall) => CreditsBehaviour | undefined;
@@ -96,9 +96,10 @@ export async function startCreditsServer(options: CreditsSandboxOptions): Promis
         serve(call);
         response.destroy();
         return;
-      case 'serve-slowly': {
+      case 'serve-later': {
         const answer = serve(call);
-        setTimeout(() => send(response, answer), behaviour.milliseconds);
+        await behaviour.until;
+        send(response, answer);
       }
     }
   }

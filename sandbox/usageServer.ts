@@ -36,8 +36,8 @@ export type Behaviour =
   | { readonly kind: 'hang' }
   /** Counts the report and drops the connection before the answer. */
   | { readonly kind: 'take-and-drop' }
-  /** Counts the report and answers late. */
-  | { readonly kind: 'take-slowly'; readonly milliseconds: number };
+  /** Counts the report and answers when it is told to. */
+  | { readonly kind: 'take-later'; readonly until: Promise<unknown> };
 
 /** @returns the behaviour for a post; nothing for the ordinary one */
 export type Script = (post: ReceivedPost, earlierPosts: number) => Behaviour | undefined;
@@ -47,6 +47,8 @@ export interface UsageServer {
   readonly received: readonly ReceivedPost[];
   /** In the order in which they were counted. */
   readonly counted: readonly CountedReport[];
+  /** Posts whose sender went away before the answer. */
+  readonly abandoned: number;
   behave(script: Script): void;
   close(): Promise<void>;
 }
@@ -65,12 +67,16 @@ export async function startUsageServer(options: UsageServerOptions = {}): Promis
   const counted: CountedReport[] = [];
   const countedKeys = new Set<string>();
   let script: Script = () => undefined;
+  let abandoned = 0;
 
   const server = createServer((request, response) => {
     void answer(request, response).catch(() => response.destroy());
   });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.once('close', () => {
+      if (!response.writableFinished) abandoned += 1;
+    });
     const post = await readPost(request);
     const behaviour = script(post, received.length) ?? { kind: 'take' };
     received.push(post);
@@ -88,9 +94,10 @@ export async function startUsageServer(options: UsageServerOptions = {}): Promis
         count(post);
         response.destroy();
         return;
-      case 'take-slowly': {
+      case 'take-later': {
         const recordId = count(post);
-        setTimeout(() => succeed(response, recordId), behaviour.milliseconds);
+        await behaviour.until;
+        succeed(response, recordId);
       }
     }
   }
@@ -111,6 +118,9 @@ export async function startUsageServer(options: UsageServerOptions = {}): Promis
     url: `http://127.0.0.1:${portOf(server.address())}`,
     received,
     counted,
+    get abandoned() {
+      return abandoned;
+    },
     behave: (next) => {
       script = next;
     },

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EmbeddedServer } from '../../embedded/embeddedServer.ts';
 import { startRedis } from '../../embedded/redis.ts';
+import { inTime } from '../support/inTime.ts';
+import { served } from '../support/served.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { type ApiServer, startApiServer } from './apiServer.ts';
 
@@ -21,14 +23,12 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-async function timed(path: string, headers: Record<string, string> = {}) {
-  const startedAt = performance.now();
-  const answer = await fetch(`${api.url}${path}`, { headers });
-  return { answer, milliseconds: performance.now() - startedAt };
+function ask(path: string, headers: Record<string, string> = {}): Promise<Response> {
+  return inTime(() => fetch(`${api.url}${path}`, { headers }));
 }
 
 test('ready while both stores take a write and give it back', async () => {
-  const { answer } = await timed('/readyz');
+  const answer = await served(() => ask('/readyz'));
   expect(answer.status).toBe(200);
   expect(await answer.json()).toMatchObject({
     ready: true,
@@ -40,20 +40,15 @@ test('with a Redis that hangs, everything still answers within two seconds, and 
   process.kill(redis.pid, 'SIGSTOP');
   try {
     const notReady = await waitFor('not ready', async () => {
-      const looked = await timed('/readyz');
-      return looked.answer.status === 503 ? looked : undefined;
+      const looked = await ask('/readyz');
+      return looked.status === 503 ? looked : undefined;
     });
-    expect(notReady.milliseconds).toBeLessThan(2_000);
-    expect(notReady.answer.headers.get('retry-after')).toBe('2');
-    const job = await timed('/api/jobs/usage/some-job', { 'x-api-key': api.adminKey });
-    expect([job.answer.status, job.milliseconds < 2_000]).toEqual([503, true]);
-    const page = await timed('/');
-    expect([page.answer.status, page.milliseconds < 2_000]).toEqual([200, true]);
-    expect((await timed('/healthz')).answer.status).toBe(200);
+    expect(notReady.headers.get('retry-after')).toBe('2');
+    expect((await ask('/api/jobs/usage/some-job', { 'x-api-key': api.adminKey })).status).toBe(503);
+    expect((await ask('/')).status).toBe(200);
+    expect((await ask('/healthz')).status).toBe(200);
   } finally {
     process.kill(redis.pid, 'SIGCONT');
   }
-  await waitFor('ready again', async () =>
-    (await timed('/readyz')).answer.status === 200 ? true : undefined,
-  );
+  expect((await served(() => ask('/readyz'))).status).toBe(200);
 });

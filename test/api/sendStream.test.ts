@@ -63,6 +63,9 @@ test('the same for pieces that were begun before', async () => {
   expect(isClosed).toBe(true);
 });
 
+/** Several times what the slow client takes, and a fraction of what the quick one can, after a moment to stand still in. */
+const PACE = { graceMilliseconds: 2_000, bytesPerSecond: 1_000_000 };
+
 /** What becomes of the sending to a client that takes so many bytes every few milliseconds. */
 async function sendTo(takes: number, source: Source): Promise<'whole' | 'cut'> {
   const end = Promise.withResolvers<'whole' | 'cut'>();
@@ -74,7 +77,7 @@ async function sendTo(takes: number, source: Source): Promise<'whole' | 'cut'> {
         access: 'open',
         errors: 'problem',
         async handle(_request, response) {
-          await sendStream(source, response, { graceMilliseconds: 300, bytesPerSecond: 4_000_000 });
+          await sendStream(source, response, PACE);
           end.resolve(response.writableFinished ? 'whole' : 'cut');
         },
       },

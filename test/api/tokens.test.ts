@@ -7,6 +7,7 @@ import { readEnvironment } from '../../config/env.ts';
 import { AccessTokens } from '../../src/api/tokens/accessTokens.ts';
 import type { Account } from '../../src/domain/accounts/account.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
+import { inTime } from '../support/inTime.ts';
 
 const secret = () => randomBytes(32).toString('base64url');
 const SECRET = secret();
@@ -213,10 +214,12 @@ describe('tokens of an outside issuer', () => {
       broken.close();
     });
     for (const address of [await listen(silent), await listen(broken), 'http://127.0.0.1:9/keys']) {
-      const from = performance.now();
-      const verdict = trusting({ JWT_ISSUER_JWKS_URL: address }).verify(await signed(claims));
-      await expect(verdict).rejects.toThrow(ServiceUnavailableError);
-      expect(performance.now() - from).toBeLessThan(1_400);
+      const token = await signed(claims);
+      await inTime(() =>
+        expect(trusting({ JWT_ISSUER_JWKS_URL: address }).verify(token)).rejects.toThrow(
+          ServiceUnavailableError,
+        ),
+      );
     }
   });
 });

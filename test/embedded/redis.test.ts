@@ -123,7 +123,6 @@ test('without a server and without apt it says what to install', async () => {
 
 test.runIf(canUnpackPackages())(
   'unpacks a private copy without root, also when several start at once, and finds it the next time',
-  { timeout: 240_000 },
   async () => {
     const folder = await temporaryFolder();
     const tools = join(folder, 'bin');

@@ -5,6 +5,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { changeAccount } from '../../src/models/accounts.ts';
 import { AuthApi, addAccount } from '../support/authApi.ts';
+import { inTime } from '../support/inTime.ts';
 import { startProcess } from '../support/processes.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 
@@ -127,10 +128,8 @@ test('with MongoDB away everything about accounts is 503 within two seconds', as
     () => api.get('/api/accounts', system.adminKey),
   ];
   for (const ask of asks) {
-    const from = performance.now();
-    const answer = await ask();
+    const answer = await inTime(ask);
     expect([answer.status, answer.text]).toEqual([503, expect.any(String)]);
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect(performance.now() - from).toBeLessThan(2_000);
   }
 });

@@ -29,7 +29,7 @@ function through(index: number): CreditsClient {
 }
 
 test(`${ACCOUNTS} accounts with ${TOTAL} in all, ${CLIENTS} clients, ${SECONDS} s: every snapshot sums to ${TOTAL}, none is negative`, {
-  timeout: (SECONDS + 60) * 1_000,
+  timeout: SECONDS * 1_000 + 300_000,
 }, async () => {
   const users = Array.from({ length: ACCOUNTS }, (_, index) => uniqueName(`account-${index}`));
   // 13, 13, 13, 13, 12, 12, 12, 12
@@ -39,10 +39,14 @@ test(`${ACCOUNTS} accounts with ${TOTAL} in all, ${CLIENTS} clients, ${SECONDS} 
   const query = users.map((user) => `user_id=${user}`).join('&');
   const until = performance.now() + SECONDS * 1_000;
   const outcomes: Record<number, number> = {};
+  const distributions = new Set<string>();
+  // Not before there was something to be seen, however slow the machine is.
+  const goesOn = () =>
+    performance.now() < until || (outcomes[201] ?? 0) <= 10 * SECONDS || distributions.size <= 10;
 
   const transferring = async (client: number) => {
     const random = seededRandom(client + 1);
-    for (let round = 0; performance.now() < until; round++) {
+    for (let round = 0; goesOn(); round++) {
       const from = Math.floor(random() * ACCOUNTS);
       const to = (from + 1 + Math.floor(random() * (ACCOUNTS - 1))) % ACCOUNTS;
       const { status, text } = await through(client + round).post('/transfers', {
@@ -56,9 +60,8 @@ test(`${ACCOUNTS} accounts with ${TOTAL} in all, ${CLIENTS} clients, ${SECONDS} 
     }
   };
 
-  const distributions = new Set<string>();
   const reading = async (reader: number) => {
-    for (let round = 0; performance.now() < until; round++) {
+    for (let round = 0; goesOn(); round++) {
       const client = through(reader + round);
       const answer = await client.get(`/balances?${query}`);
       if (answer.status === 503) continue;
@@ -79,9 +82,6 @@ test(`${ACCOUNTS} accounts with ${TOTAL} in all, ${CLIENTS} clients, ${SECONDS} 
     ...Array.from({ length: CLIENTS }, (_, client) => transferring(client)),
     ...Array.from({ length: READERS }, (_, reader) => reading(reader)),
   ]);
-  // Otherwise there was nothing to be seen.
-  expect(outcomes[201] ?? 0, JSON.stringify(outcomes)).toBeGreaterThan(10 * SECONDS);
-  expect(distributions.size).toBeGreaterThan(10);
   console.log(
     `bank test: ${outcomes[201]} transfers, ${outcomes[402] ?? 0} refused, ${distributions.size} different snapshots`,
   );

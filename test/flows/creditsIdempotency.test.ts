@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type CreditsAnswer, CreditsClient, statusCounts } from '../support/creditsClient.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
+import { inTime } from '../support/inTime.ts';
 import { openMongoLink } from '../support/mongoLink.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -145,9 +146,7 @@ describe('the same key', () => {
 });
 
 describe('a process that is killed', () => {
-  test('between commit and answer, then a retry through another: one effect', {
-    timeout: 120_000,
-  }, async () => {
+  test('between commit and answer, then a retry through another: one effect', async () => {
     const REQUESTS = 50;
     const user = await one.newUser(uniqueName('user'), 1_000);
     // The process reaches MongoDB through this link. The link lets its commits through and keeps MongoDB's answers, so
@@ -186,9 +185,7 @@ describe('a process that is killed', () => {
     expect(balances, 'each effect has one answer').toEqual(keys.map((_, index) => 998 - index));
   });
 
-  test('in the middle of a storm of writes, then retries of all: one effect each', {
-    timeout: 120_000,
-  }, async () => {
+  test('in the middle of a storm of writes, then retries of all: one effect each', async () => {
     const REQUESTS = 400;
     const user = await one.newUser(uniqueName('user'), 1_000);
     const victim = await system.startWeb();
@@ -216,7 +213,7 @@ describe('a process that is killed', () => {
   });
 });
 
-test('an outage is answered with 503 in time and does not use the key up', { timeout: 60_000 }, async () => {
+test('an outage is answered with 503 in time and does not use the key up', async () => {
   const user = await one.newUser(uniqueName('user'), 60);
   const link = await openMongoLink(system.mongoUrl);
   onTestFinished(() => link.close());
@@ -225,11 +222,9 @@ test('an outage is answered with 503 in time and does not use the key up', { tim
   const hold = { user_id: user, amount: 5, app_name: 'imagegene' };
   link.cut();
   for (const send of [() => client.deduct(user, 3, key), () => client.post('/holds', hold, key)]) {
-    const startedAt = performance.now();
-    const away = await send();
+    const away = await inTime(send);
     expect(away.status, away.text).toBe(503);
     expect(away.headers.get('retry-after')).toMatch(/^\d+$/);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
   }
   link.mend();
   const back = await waitFor('MongoDB is back', async () => {

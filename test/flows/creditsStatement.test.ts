@@ -3,6 +3,7 @@ import { parse as parseCsv } from 'csv-parse/sync';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CreditsClient } from '../support/creditsClient.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
+import { CLOCK_THAT_JUMPS, JUMP_MILLISECONDS, letTimePass } from '../support/letTimePass.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 
 /** Statement, balance at a time, refunds, transfers, grants with an end, several balances. */
@@ -281,6 +282,8 @@ describe('a transfer', () => {
 
 describe('a grant', () => {
   test('is spent soonest-to-expire first, and what is left at its end is gone', async () => {
+    const web = await system.startWeb(CLOCK_THAT_JUMPS);
+    const api = new CreditsClient(web, system);
     const user = await api.newUser(uniqueName('user'), 10);
     const grant = (amount: number, milliseconds: number) =>
       api.expect(
@@ -291,13 +294,13 @@ describe('a grant', () => {
           expires_at: new Date(Date.now() + milliseconds).toISOString(),
         }),
       );
-    await grant(20, 3_600_000);
-    const soon = await grant(5, 2_500);
+    await grant(20, 2 * JUMP_MILLISECONDS);
+    const soon = await grant(5, JUMP_MILLISECONDS);
     expect(soon).toMatchObject({ kind: 'addition', transaction_type: 'bonus', balance: { credits: 35 } });
     // Of the one that ends soonest.
     await api.expect(200, api.deduct(user, 3));
     expect((await api.balance(user)).credits).toBe(32);
-    await until(Date.parse(soon.expires_at));
+    await letTimePass(web);
     expect((await api.balance(user)).credits, 'its two last ones are gone').toBe(30);
     await api.expect(200, api.deduct(user, 20));
     expect((await api.balance(user)).credits).toBe(10);

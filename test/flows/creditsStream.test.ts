@@ -114,14 +114,13 @@ test('HEAD is answered and ends', async () => {
 
 test('a process that is stopped ends its streams and stops at once', async () => {
   const user = await writing.newUser(uniqueName('user'), 60);
-  const web = await system.startWeb({ DRAIN_TIMEOUT_SECONDS: '20' });
+  const web = await system.startWeb({ DRAIN_TIMEOUT_SECONDS: '10' });
   const sources = await Promise.all(Array.from({ length: 5 }, () => watch(user, web.url)));
   await Promise.all(sources.map((source) => source.count(1)));
   // One that takes nothing in must not keep the process either.
   sources[0]?.pause();
-  const stoppedAt = performance.now();
-  await web.stop();
-  expect(performance.now() - stoppedAt).toBeLessThan(5_000);
+  web.kill('SIGTERM');
+  // One that had to be stopped by its own limit would say 1.
   expect(await web.exited).toEqual({ code: 0, signal: null });
   for (const source of sources) source.resume();
   await waitFor('the readers notice', async () => (sources.every(({ ended }) => ended) ? true : undefined));

@@ -10,6 +10,7 @@ import { findBatchImages } from '../../src/models/iconImages.ts';
 import { CreditsApi } from '../support/creditsApi.ts';
 import { expectCleanLedger } from '../support/expectCleanLedger.ts';
 import { createIconsSystem, type IconsSystem } from '../support/iconsSystem.ts';
+import type { TestProcess } from '../support/processes.ts';
 import { settledBatch } from '../support/settledBatch.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -17,13 +18,14 @@ import { waitFor } from '../support/waitFor.ts';
 const CATEGORIES = 50;
 const VARIATIONS = 2;
 const PRICE = 2;
-const CALL_MILLISECONDS = 150;
-const LONGEST_MILLISECONDS = 150_000;
+/** A worker is killed when so many generations were paid, and the later ones wait for that, so that it comes in their middle. */
+const KILLED_AT = [20, 60] as const;
+const LONGEST_MILLISECONDS = 280_000;
 /** Every way in which an image may fail here. */
 const REASONS = new RegExp(
   [
     '^Failed after 3 attempts: .+',
-    '^Failed after [23] attempts: No answer within 2 s\\. It was the second call .+',
+    '^Failed after [23] attempts: No answer within 3 s\\. It was the second call .+',
     '^Failed after [23] attempts: it is not known what became of two calls .+',
   ].join('|'),
 );
@@ -33,7 +35,7 @@ const variables = {
   PENORA_API_KEY: sharedKey,
   ICONS_CREDITS_PER_ICON: String(PRICE),
   BATCH_SIZE_DEFAULT: '5',
-  OPENAI_TIMEOUT_SECONDS: '2',
+  OPENAI_TIMEOUT_SECONDS: '3',
 };
 
 let icons: IconsSystem;
@@ -43,12 +45,11 @@ beforeAll(async () => {
 });
 afterAll(() => icons?.remove());
 
-test('a batch ends whatever happens on the way, and nothing is paid that is not delivered or listed', {
-  timeout: LONGEST_MILLISECONDS + 30_000,
-}, async () => {
+test('a batch ends whatever happens on the way, and nothing is paid that is not delivered or listed', async () => {
   const { openai, system } = icons;
   const { connection } = system;
-  openai.behave(trouble());
+  const kills = KILLED_AT.map((paid) => ({ paid, ...Promise.withResolvers<void>() }));
+  openai.behave(trouble(() => kills.findLast(({ paid }) => openai.paid.length >= paid)?.promise));
   const [web, first] = await Promise.all([icons.startWeb(variables), icons.startWorker(variables)]);
   const credits = new CreditsApi(web.url, sharedKey);
   const user = await credits.newUser(uniqueName('payer'), 1_000);
@@ -59,15 +60,16 @@ test('a batch ends whatever happens on the way, and nothing is paid that is not 
     categories: Array.from({ length: CATEGORIES }, (_, index) => `chaos ${index}`),
     variations_per_category: VARIATIONS,
   });
-  const paidUpTo = (number: number) =>
-    waitFor(`${number} generations`, async () => (openai.paid.length >= number ? true : undefined), 60_000);
-  await paidUpTo(20);
-  first.kill('SIGKILL');
-  await first.exited;
+  const killInTheMiddle = async (worker: TestProcess, kill: (typeof kills)[number] | undefined) => {
+    const calls = (kill?.paid ?? 0) + 1;
+    await waitFor('a call that waits', async () => openai.paid.length >= calls || undefined, 120_000);
+    worker.kill('SIGKILL');
+    await worker.exited;
+    kill?.resolve();
+  };
+  await killInTheMiddle(first, kills[0]);
   const [second] = await Promise.all([icons.startWorker(variables), icons.startWorker(variables)]);
-  await paidUpTo(60);
-  second.kill('SIGKILL');
-  await second.exited;
+  await killInTheMiddle(second, kills[1]);
   await icons.startWorker(variables);
 
   const batch = await settledBatch(connection, batchId, LONGEST_MILLISECONDS);
@@ -103,11 +105,12 @@ test('a batch ends whatever happens on the way, and nothing is paid that is not 
   await expectCleanLedger(system);
 });
 
-/** Every fifth call in trouble, the rest takes a moment, so that a kill finds calls under way. */
-function trouble(): OpenAiScript {
+/** Every fifth call in trouble; the rest waits for the kill that is due. */
+function trouble(dueKill: () => Promise<void> | undefined): OpenAiScript {
   const randomly = troubleByRates(4, { rateLimited: 0.07, failed: 0.07, hanging: 0.06 });
   return (generation, earlier): OpenAiBehaviour => {
-    const behaviour = randomly(generation, earlier) ?? { kind: 'make', milliseconds: CALL_MILLISECONDS };
+    const until = dueKill();
+    const behaviour = randomly(generation, earlier) ?? { kind: 'make', ...(until && { until }) };
     // One that names no time rests for seconds.
     return behaviour.kind === 'rate-limit' ? { ...behaviour, retryAfter: { milliseconds: 200 } } : behaviour;
   };

@@ -18,6 +18,9 @@ let person: IconsApi;
 const STYLES = "['minimal', 'detailed', 'flat', 'modern', 'vintage', 'abstract', 'realistic']";
 const COLORS = "['monochrome', 'colorful', 'blue_tones', 'warm_tones', 'cool_tones', 'brand_colors']";
 
+const AT_A_TIME = 5;
+const LIMITS = { BATCH_SIZE_DEFAULT: String(AT_A_TIME) };
+
 /** What the sandbox does with a prompt that holds the word. */
 const behaviours = new Map<string, OpenAiBehaviour>();
 
@@ -27,7 +30,7 @@ beforeAll(async () => {
     for (const [word, behaviour] of behaviours) if (prompt.includes(word)) return behaviour;
     return undefined;
   });
-  const [web] = await Promise.all([icons.startWeb(), icons.startWorker()]);
+  const [web] = await Promise.all([icons.startWeb(LIMITS), icons.startWorker(LIMITS)]);
   url = web.url;
   person = await icons.newPerson(url);
 });
@@ -196,7 +199,8 @@ describe('one icon', () => {
 
   test('is made also when the client hangs up', async () => {
     const word = newWord();
-    behaviours.set(word, { kind: 'make', milliseconds: 500 });
+    const answer = Promise.withResolvers<void>();
+    behaviours.set(word, { kind: 'make', until: answer.promise });
     const fields = { category: 'tools', custom_elements: [word] };
     const client = new AbortController();
     const abandoned = person.ask('/api/icons/generate', {
@@ -207,18 +211,21 @@ describe('one icon', () => {
     await waitFor('the call has begun', async () => paidFor(word) === 1 || undefined);
     client.abort();
     await expect(abandoned).rejects.toThrow();
+    answer.resolve();
     expect((await person.generate(fields)).status).toBe(200);
     expect(paidFor(word)).toBe(1);
   });
 
   test('that a stopping process waits for is told to be looked for elsewhere', async () => {
     const word = newWord();
-    behaviours.set(word, { kind: 'make', milliseconds: 1_000 });
+    const answer = Promise.withResolvers<void>();
+    behaviours.set(word, { kind: 'make', until: answer.promise });
     const web = await icons.startWeb();
     const { token } = await icons.newAccount();
     const asking = new IconsApi(web.url, token).generate({ category: 'tools', custom_elements: [word] });
     await waitFor('the call has begun', async () => paidFor(word) === 1 || undefined);
     const [{ status, body, headers }] = await Promise.all([asking, web.stop()]);
+    answer.resolve();
     expect([status, headers.get('location')]).toEqual([504, body.status_url]);
     expect(body).toEqual({
       message: 'The icon is not ready yet; status_url tells when it is',
@@ -389,11 +396,12 @@ describe('a batch', () => {
 
   test('that is cancelled begins no more images, and its result is what was done', async () => {
     const word = newWord();
-    behaviours.set(word, { kind: 'make', milliseconds: 700 });
+    const answer = Promise.withResolvers<void>();
+    behaviours.set(word, { kind: 'make', until: answer.promise });
     const categories = Array.from({ length: 12 }, (_, index) => `cancel ${index}`);
     const custom_elements = Object.fromEntries(categories.map((category) => [category, [word]]));
     const batchId = await person.start({ categories, custom_elements });
-    await waitFor('some images run', async () => paidFor(word) > 0 || undefined);
+    await waitFor('as many images run as may', async () => paidFor(word) === AT_A_TIME || undefined);
     expectIconsRefusal(await person.result(batchId), 404, { message: 'Batch result not found' });
 
     const stranger = await icons.newPerson(url);
@@ -404,15 +412,14 @@ describe('a batch', () => {
 
     const cancelled = await person.cancel(batchId);
     expect([cancelled.status, cancelled.text]).toEqual([200, '{"message":"Batch cancelled successfully"}']);
-    const begun = paidFor(word);
-    expect(begun).toBeLessThan(12);
+    answer.resolve();
     expectIconsRefusal(await person.cancel(batchId, {}), 400, refusal);
     const done = await waitFor('what ran has ended', async () => {
       const { body } = await person.result(batchId);
-      return body.results.length === begun ? body : undefined;
+      return body.results.length === AT_A_TIME ? body : undefined;
     });
-    expect(done).toMatchObject({ total_requested: 12, successful: begun, failed: 0 });
-    expect(paidFor(word)).toBe(begun);
+    expect(done).toMatchObject({ total_requested: 12, successful: AT_A_TIME, failed: 0 });
+    expect(paidFor(word)).toBe(AT_A_TIME);
     expect((await person.status(batchId)).body).toMatchObject({
       status: 'cancelled',
       completed_at: expect.any(String),

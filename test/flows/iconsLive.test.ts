@@ -51,13 +51,16 @@ async function newPerson() {
 const categoriesOf = (count: number, label: string) =>
   Array.from({ length: count }, (_, index) => `${label} ${index}`);
 
-/** Gives clients the time to join in the middle. */
-function slowCalls(): void {
-  icons.openai.behave(() => ({ kind: 'make', milliseconds: 150 }));
+/** Makes so many images and keeps the answers of all others back, so that clients join in the middle. @returns lets them go */
+function holdCallsAfter(made: number): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let begun = 0;
+  icons.openai.behave(() => (begun++ < made ? undefined : { kind: 'make', until: promise }));
+  return resolve;
 }
 
 test('clients on two web processes see every progress in order and one end; somebody else sees nothing', async () => {
-  slowCalls();
+  const goOn = holdCallsAfter(0);
   const { token, api } = await newPerson();
   const stranger = (await newPerson()).token;
   const [one, other, polling, third] = await Promise.all([
@@ -71,12 +74,15 @@ test('clients on two web processes see every progress in order and one end; some
   for (const client of [one, other, polling, third]) client.send('join_batch', { batch_id: batchId });
 
   const watchers = [one, other, polling];
+  // The answer to the joining: the state so far.
+  for (const watcher of watchers) await watcher.first('batch_progress');
+  goOn();
   for (const watcher of watchers) await watcher.first('job_completed');
   for (const watcher of watchers) {
     const seen = watcher.of('batch_progress');
     const done = seen.map(({ completed }) => completed);
     expect(done).toEqual([...done].sort((a, b) => a - b));
-    // A repeat of the last state answers the joining; besides, there is one for each slice.
+    // Besides the state at the joining there is one for each slice.
     expect([...new Set(done)].filter((count) => count > 0)).toEqual([3, 6, 9, 12]);
     expect(seen.at(-1)).toEqual({
       batch_id: batchId,
@@ -103,7 +109,7 @@ test('clients on two web processes see every progress in order and one end; some
 });
 
 test('who joins late gets the current state first, then what follows', async () => {
-  slowCalls();
+  const goOn = holdCallsAfter(2 * SLICE);
   const { token, api } = await newPerson();
   const total = 5 * SLICE;
   const batchId = await api.start({ categories: categoriesOf(total, 'late') });
@@ -118,6 +124,7 @@ test('who joins late gets the current state first, then what follows', async () 
   expect(state.completed).toBeGreaterThanOrEqual(2 * SLICE);
   late.send('subscribe_batch', { batch_id: batchId });
   expect(await late.first('subscribed')).toEqual({ batch_id: batchId, room: batchId });
+  goOn();
   await late.first('job_completed');
   const done = late.of('batch_progress').map(({ completed }) => completed);
   expect(done).toEqual([...done].sort((a, b) => a - b));
@@ -130,7 +137,13 @@ test('who joins late gets the current state first, then what follows', async () 
 });
 
 test('who has left sees nothing more of the batch, and a cancelled batch says so', async () => {
-  icons.openai.behave(() => ({ kind: 'make', milliseconds: 200 }));
+  const [left, cancelled] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let begun = 0;
+  icons.openai.behave(() => {
+    begun += 1;
+    if (begun === 1) return undefined;
+    return { kind: 'make', until: begun <= SLICE ? left.promise : cancelled.promise };
+  });
   const { token, api } = await newPerson();
   const [gone, there] = await Promise.all([socketIo(0, token), socketIo(0, token)]);
   const batchId = await api.start({ categories: categoriesOf(4 * SLICE, 'left') });
@@ -140,8 +153,10 @@ test('who has left sees nothing more of the batch, and a cancelled batch says so
   gone.send('join_batch', { batch_id: 'none' });
   await gone.first('join_refused');
   const seen = gone.events.length;
+  left.resolve();
   await there.first('batch_progress', ({ completed }) => completed === SLICE);
   expect((await api.cancel(batchId)).status).toBe(200);
+  cancelled.resolve();
   const last = await there.first('batch_progress', ({ status }) => status === 'cancelled');
   expect(last.completed).toBeLessThan(4 * SLICE);
   expect(gone.events).toHaveLength(seen);
@@ -184,7 +199,7 @@ test('the raw WebSocket tells an owner everything, with its time', async () => {
 });
 
 test('server-sent events go on where the reader stopped, at another web process', async () => {
-  slowCalls();
+  const goOn = holdCallsAfter(2 * SLICE);
   const { token, api } = await newPerson();
   const stranger = (await newPerson()).token;
   const total = 4 * SLICE;
@@ -198,6 +213,7 @@ test('server-sent events go on where the reader stopped, at another web process'
   first.close();
   const lastId = seen.at(-1)?.id ?? '';
   const second = await EventSource.open(`${urlOf(1)}${path}`, { authorization, 'last-event-id': lastId });
+  goOn();
   await waitFor('the end', async () => second.ended || undefined);
   const ids = [...seen, ...second.events].map(({ id }) => Number(id));
   const from = ids[0] ?? 0;
@@ -266,7 +282,7 @@ test('in open mode everybody is one user, who may join, and foreign pages may st
 });
 
 test('a web process that stops ends its live connections and is gone', async () => {
-  slowCalls();
+  const goOn = holdCallsAfter(0);
   const web = await icons.startWeb(variables);
   const { token, api } = await newPerson();
   const batchId = await api.start({ categories: categoriesOf(2 * SLICE, 'stopped') });
@@ -279,4 +295,5 @@ test('a web process that stops ends its live connections and is gone', async () 
   await Promise.all([client.end(), raw.end()]);
   expect(await web.exited).toEqual({ code: 0, signal: null });
   await waitFor('the end', async () => stream.ended || undefined);
+  goOn();
 });

@@ -263,7 +263,7 @@ test('a client that goes away before the first piece leaves no file open', async
   // What the server answers now, it answers after it was told that the client is gone.
   await (await fetch(`${server.url}/healthz`)).text();
   gone.resolve();
-  await waitFor('the file is closed', async () => opened[0]?.destroyed || undefined, 3_000);
+  await waitFor('the file is closed', async () => opened[0]?.destroyed || undefined);
 });
 
 test('an archive of 200 MB takes little memory', async () => {

@@ -8,6 +8,7 @@ import { IconsApi } from '../support/iconsApi.ts';
 import { createIconsSystem, type IconsSystem } from '../support/iconsSystem.ts';
 import { LiveClient } from '../support/liveClient.ts';
 import { rawExchange } from '../support/rawExchange.ts';
+import { served } from '../support/served.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -65,14 +66,10 @@ test.each([
   const { socket, statusLine } = await openSocket(upgradeOf(path, headers));
   expect(statusLine).toMatch(/^HTTP\/1\.1 4/);
   // Only a connection that nobody holds any more answers with a reset.
-  await waitFor(
-    'the end',
-    async () => {
-      if (!socket.destroyed) socket.write('x');
-      return socket.destroyed || undefined;
-    },
-    5_000,
-  );
+  await waitFor('the end', async () => {
+    if (!socket.destroyed) socket.write('x');
+    return socket.destroyed || undefined;
+  });
 });
 
 test.each(['/ws', SOCKET_IO])('pages of the own and of configured origins may upgrade %s', async (path) => {
@@ -94,11 +91,8 @@ test.each(['/ws', SOCKET_IO])('a peer of %s that is silent does not hold up the 
 test('a revoked key ends what was opened with it: streams, and what connections see', async () => {
   const { system } = icons;
   const asOperator = { 'X-API-Key': system.adminKey, 'Content-Type': 'application/json' };
-  const made = await fetch(`${url}/api/keys`, {
-    method: 'POST',
-    headers: asOperator,
-    body: JSON.stringify({ name: 'live', scopes: ['icons', 'credits:read'] }),
-  });
+  const body = JSON.stringify({ name: 'live', scopes: ['icons', 'credits:read'] });
+  const made = await served(() => fetch(`${url}/api/keys`, { method: 'POST', headers: asOperator, body }));
   const { key, key_id } = JSON.parse(await made.text());
   const batchId = await new IconsApi(url, key).start({ categories: ['never made'] });
   const authorization = `Bearer ${key}`;
@@ -117,15 +111,13 @@ test('a revoked key ends what was opened with it: streams, and what connections 
   socketIo.send('subscribe_batch', { batch_id: batchId });
   await socketIo.first('subscribed');
   socketIo.send('unsubscribe_batch', { batch_id: batchId });
-  const revoked = await fetch(`${url}/api/keys/${key_id}/revoke`, { method: 'POST', headers: asOperator });
-  expect(revoked.status).toBe(200);
-  await waitFor(
-    'the end of the streams',
-    async () => streams.every(({ ended }) => ended) || undefined,
-    20_000,
+  const revoked = await served(() =>
+    fetch(`${url}/api/keys/${key_id}/revoke`, { method: 'POST', headers: asOperator }),
   );
+  expect(revoked.status).toBe(200);
+  await waitFor('the end of the streams', async () => streams.every(({ ended }) => ended) || undefined);
   // It says nothing, so it is cut off.
-  await waitFor('the end of the silent one', async () => stranger.ended || undefined, 5_000);
+  await waitFor('the end of the silent one', async () => stranger.ended || undefined);
   for (const client of [socketIo, raw]) {
     await waitFor('a refusal', async () => {
       client.send('join_batch', { batch_id: batchId });
@@ -133,4 +125,4 @@ test('a revoked key ends what was opened with it: streams, and what connections 
     });
     expect(client.ended).toBe(false);
   }
-}, 60_000);
+});

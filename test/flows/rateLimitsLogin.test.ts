@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LoginThrottle } from '../../src/api/limits/loginThrottle.ts';
 import { addAccount } from '../support/authApi.ts';
+import { served } from '../support/served.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 
 let system: TestSystem;
@@ -19,7 +20,7 @@ afterAll(() => system.remove());
 let addresses = 0;
 function newAddress(): string {
   addresses += 1;
-  return `198.51.100.${addresses}`;
+  return `198.51.${100 + (addresses >> 8)}.${addresses & 255}`;
 }
 
 async function attempt(
@@ -70,8 +71,13 @@ describe.each(LOGINS)('%s', (path, field, refusal) => {
         return attempt(path, { [field]: spelling, password: guess() }, newAddress(), webs[index % 2]);
       }),
     );
-    expect(answers.filter(({ status }) => status === 401)).toHaveLength(10);
-    expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
+    // A busy process may tell some to come back, which is no attempt; then others are looked at in their place.
+    let lookedAt = answers.filter(({ status }) => status === 401).length;
+    for (let last = 0; last !== 429; ) {
+      last = (await attempt(path, { [field]: name, password: guess() }, newAddress())).status;
+      if (last === 401) lookedAt += 1;
+    }
+    expect(lookedAt).toBe(10);
     const locked = await attempt(path, { [field]: name, password }, newAddress());
     expect([locked.status, locked.body]).toEqual([429, refusal]);
     expect(locked.retryAfter).toBeGreaterThan(800);
@@ -83,7 +89,8 @@ describe.each(LOGINS)('%s', (path, field, refusal) => {
     const name = someone();
     const statuses: number[] = [];
     for (let times = 0; times < 12; times++) {
-      statuses.push((await attempt(path, { [field]: name, password: guess() }, newAddress())).status);
+      const fields = { [field]: name, password: guess() };
+      statuses.push((await served(() => attempt(path, fields, newAddress()))).status);
     }
     expect(statuses).toEqual([...Array<number>(10).fill(401), 429, 429]);
   });
@@ -93,10 +100,12 @@ describe.each(LOGINS)('%s', (path, field, refusal) => {
     const name = made[field] ?? '';
     for (let round = 0; round < 3; round++) {
       for (let times = 0; times < 9; times++) {
-        expect((await attempt(path, { [field]: name, password: guess() }, newAddress())).status).toBe(401);
+        const fields = { [field]: name, password: guess() };
+        expect((await served(() => attempt(path, fields, newAddress()))).status).toBe(401);
       }
-      expect((await attempt(path, { [field]: name, password }, newAddress())).status).toBe(200);
-      tried.pop();
+      const right = { [field]: name, password };
+      expect((await served(() => attempt(path, right, newAddress()))).status).toBe(200);
+      tried.splice(tried.indexOf(password), tried.length);
     }
   });
 });

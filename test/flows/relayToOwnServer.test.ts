@@ -21,7 +21,7 @@ afterEach(async () => {
   await Promise.all([here.remove(), there.remove()]);
 });
 
-test('what is posted here is counted there, exactly and once', { timeout: 60_000 }, async () => {
+test('what is posted here is counted there, exactly and once', async () => {
   const [web, otherWeb] = await Promise.all([here.startWeb(), there.startWeb()]);
   const stopThere = await startLocalWorkers(there, {});
   const stopHere = await startLocalWorkers(here, { USAGE_RELAY_URL: otherWeb.url });

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rawExchange } from '../support/rawExchange.ts';
+import { served } from '../support/served.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { exactJson, recordIdOf, refusal, sums, UsageApi } from '../support/usageApi.ts';
 import { inParallel } from '../support/usageLoad.ts';
@@ -169,13 +170,15 @@ describe('the second client', () => {
     ].flatMap((item) => Array.from({ length: 150 }, () => item));
     let counted = 0;
     await inParallel(storm, 32, async ({ fields, refused }) => {
-      const answer = await api.form({ ...fields });
+      const answer = await served(() => api.form({ ...fields }));
       expect([answer.status, answer.text]).toEqual(refused);
       if (counted < 100) {
         counted++;
+        const fields = { userName, image_count: '1', event_id: `${userName}-${counted}` };
         const begin = performance.now();
-        expect((await api.form({ userName, image_count: '1' })).status).toBe(200);
+        const taken = await served(() => api.form(fields));
         expect(performance.now() - begin).toBeLessThan(CLIENT_TIMEOUT_MILLISECONDS);
+        expect(taken.status).toBe(200);
       }
     });
     expect(await api.stats(userName)).toEqual(sums('100', '0', '0', '0', '0'));

@@ -5,6 +5,7 @@ import type { Scope } from '../../src/domain/accounts/scopes.ts';
 import { createApiKey } from '../../src/models/apiKeys.ts';
 import { startLocalWorkers } from '../support/localWorkers.ts';
 import type { TestProcess } from '../support/processes.ts';
+import { served } from '../support/served.ts';
 import { createTestSystem, type TestSystem } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { WebhooksApi } from '../support/webhooksApi.ts';
@@ -152,11 +153,13 @@ describe('receivers', () => {
     const url = 'https://[2606:4700:4700::1111]/';
     const count = () => system.connection.collection('webhook_endpoints').countDocuments();
     while ((await count()) < 90) await Promise.all(Array.from({ length: 10 }, () => api.register(url)));
-    const answers = await Promise.all(Array.from({ length: 20 }, () => api.post('', { url, events: ['*'] })));
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([
-      ...new Array<number>(10).fill(201),
-      ...new Array<number>(10).fill(409),
-    ]);
+    const register = () => served(() => api.post('', { url, events: ['*'] }));
+    const answers = await Promise.all(Array.from({ length: 20 }, register));
+    const made = answers.filter(({ status }) => status === 201);
+    // Of one that was told to come back nobody knows; it may be one of the hundred.
+    expect(made.length).toBeLessThanOrEqual(10);
+    const refused = answers.filter((answer) => !made.includes(answer));
+    expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 409));
     expect(await count()).toBe(100);
     const { body } = await api.get();
     await api.ask('DELETE', `/${body.webhooks[50].id}`);
@@ -343,15 +346,17 @@ describe('deliveries', () => {
   test('of a disabled receiver, and those with a running attempt, are not made again by hand', async () => {
     const { id } = await api.register(receiver.url);
     const arrived = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
     receiver.behave(() => {
       arrived.resolve();
-      return { kind: 'answer-slowly', status: 200, milliseconds: 1_500 };
+      return { kind: 'answer-later', status: 200, when: answer.promise };
     });
     const accepted = await api.post(`/${id}/test`);
     const path = accepted.headers.get('location') ?? '';
     const redeliver = () => api.post(`${path.replace('/api/webhooks', '')}/redeliver`);
     await arrived.promise;
     expect((await redeliver()).status).toBe(409);
+    answer.resolve();
     await delivered(path);
     await api.ask('PATCH', `/${id}`, { status: 'disabled' });
     for (const refused of [await redeliver(), await api.post(`/${id}/test`)]) {

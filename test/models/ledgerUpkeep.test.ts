@@ -8,10 +8,11 @@ import { creditsUpkeepQueue } from '../../src/queues/credits.ts';
 import { webhooksQueue } from '../../src/queues/webhooks.ts';
 import { balanceChannel } from '../../src/runtime/balanceFeed.ts';
 import { creditsSchedule } from '../../src/schedules/credits.ts';
+import { JUMP_MILLISECONDS, letOwnTimePass } from '../support/letTimePass.ts';
 import { startLocalWorkers } from '../support/localWorkers.ts';
 import { createTestSystem, type TestSystem } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
-import { add, addUser, balanceOf, carryOut, expectSound, hold } from './ledgerCommands.ts';
+import { add, addUser, balanceOf, carryOut, expectSound, hold, patiently } from './ledgerCommands.ts';
 
 let system: TestSystem;
 let ledger: Ledger;
@@ -28,23 +29,19 @@ async function settleAll(connection = system.connection): Promise<SettledUsers[]
   return pages;
 }
 
-function until(time: number): Promise<true> {
-  return waitFor('the time', async () => (Date.now() > time ? true : undefined));
-}
-
 test('overdue holds give back their credits and lapsed grants go, of many users, in pages', async () => {
   const users = Array.from({ length: 120 }, (_, index) => `user-${String(index).padStart(3, '0')}`);
   for (const user of users) await addUser(system.connection, user, 10);
-  const end = Date.now() + 1_500;
+  const end = Date.now() + JUMP_MILLISECONDS;
   await Promise.all(
     users.flatMap((user) => [
-      ledger.execute(add(user, 5, end)),
-      ledger.execute(hold(user, 7, 1_500)),
-      ledger.execute(hold(user, 1)),
+      patiently(ledger, add(user, 5, end)),
+      patiently(ledger, hold(user, 7, JUMP_MILLISECONDS)),
+      patiently(ledger, hold(user, 1, 3 * JUMP_MILLISECONDS)),
     ]),
   );
   expect(await settleAll()).toEqual([]);
-  await until(end + 1_500);
+  letOwnTimePass(2 * JUMP_MILLISECONDS);
   const other = await mongoose.createConnection(system.mongoUrl, { autoIndex: false }).asPromise();
   const pages = (await Promise.all([settleAll(), settleAll(other)])).flat();
   await other.close();
@@ -62,14 +59,14 @@ test('an account that is not sound keeps nobody else from getting credits back',
   const holds = [];
   for (const user of users) {
     await addUser(system.connection, user, 10);
-    const command = hold(user, 7, 200);
+    const command = hold(user, 7, JUMP_MILLISECONDS);
     await carryOut(ledger, command);
     holds.push(command);
   }
   await system.connection
     .collection<{ _id: string }>('credit_accounts')
     .updateOne({ _id: 'bob' }, { $set: { held: 1 } });
-  await until(Date.now() + 220);
+  letOwnTimePass();
   const pages = await settleAll();
   expect(pages).toMatchObject([{ user_ids: ['ann', 'cid'], failures: [{ user_id: 'bob' }] }]);
   expect(await balanceOf(system.connection, 'cid')).toEqual([10, 0]);
@@ -77,7 +74,7 @@ test('an account that is not sound keeps nobody else from getting credits back',
 
 test('the job of the tick settles, tells whose balance has changed, and starts the events', async () => {
   await addUser(system.connection, 'ann', 10);
-  const command = hold('ann', 7, 300);
+  const command = hold('ann', 7, JUMP_MILLISECONDS);
   await carryOut(ledger, command);
   await addUser(system.connection, 'bob', 3);
   await carryOut(ledger, { kind: 'set-threshold', user_id: 'bob', threshold: 4 });
@@ -86,7 +83,7 @@ test('the job of the tick settles, tells whose balance has changed, and starts t
   const listening = system.redis.duplicate();
   listening.on('message', (_channel, message) => told.push(message));
   await listening.subscribe(balanceChannel(system.prefix));
-  await until(command.expires_at + 20);
+  letOwnTimePass();
 
   const queues = openQueues(system.redis, system.prefix);
   const queue = queues.of(creditsUpkeepQueue);

@@ -153,9 +153,7 @@ function quietestMinute(granted: readonly Granted[]): Use {
 
 const LIMITS = { requests: 50, tokens: 40_000, images: 50 };
 
-test('four processes that are short of requests: no minute above the limit, more than 90 % of it over all, and no minute idle', {
-  timeout: 120_000,
-}, async () => {
+test('four processes that are short of requests: no minute above the limit, more than 90 % of it over all, and no minute idle', async () => {
   const granted = await runThreeMinutes(LIMITS, [400, 700]);
   const busiest = busiestMinute(granted);
   const quietest = quietestMinute(granted);
@@ -169,9 +167,7 @@ test('four processes that are short of requests: no minute above the limit, more
   expect(quietest.requests).toBeGreaterThanOrEqual(0.85 * LIMITS.requests);
 });
 
-test('four processes that are short of tokens: no minute above the limit, and more than 90 % of it over all', {
-  timeout: 120_000,
-}, async () => {
+test('four processes that are short of tokens: no minute above the limit, and more than 90 % of it over all', async () => {
   const granted = await runThreeMinutes(LIMITS, [1_000, 2_000]);
   const busiest = busiestMinute(granted);
   const quietest = quietestMinute(granted);

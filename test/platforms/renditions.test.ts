@@ -61,7 +61,7 @@ function writesOf(path: string): number {
   return store.received.filter(({ method, key }) => method === 'PUT' && key === path).length;
 }
 
-test('every size in every format shows the icon', { timeout: 120_000 }, async () => {
+test('every size in every format shows the icon', async () => {
   const original = await storeIcon(1_024, 1_024);
   for (const size of RENDITION_SIZES) {
     for (const format of RENDITION_FORMATS) {

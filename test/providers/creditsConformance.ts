@@ -5,8 +5,8 @@ import {
   ReferenceReusedError,
   type ReserveRequest,
 } from '../../src/domain/credits/provider.ts';
+import { letOwnTimePass } from '../support/letTimePass.ts';
 import { uniqueName } from '../support/testSystem.ts';
-import { waitFor } from '../support/waitFor.ts';
 
 /** A provider with somewhere to keep credits behind it. */
 export interface ProviderUnderTest {
@@ -57,11 +57,9 @@ export function testsOfEveryProvider(underTest: () => ProviderUnderTest): void {
 
     test('what has expired cannot be captured', async () => {
       const { provider, addUser } = underTest();
-      const request = reserveOf(await addUser(5), 5, { expires_in_milliseconds: 40 });
-      const outcome = await provider.reserve(request);
-      if (outcome.kind !== 'reserved') throw new Error(outcome.kind);
-      await untilPast(Date.now() + request.expires_in_milliseconds);
-      expect(await provider.capture(captureOf(outcome.reservation_id, 1))).toEqual({ kind: 'not-open' });
+      const reservation = await reserved(provider, await addUser(5), 5);
+      letOwnTimePass();
+      expect(await provider.capture(captureOf(reservation, 1))).toEqual({ kind: 'not-open' });
     });
   });
 
@@ -219,8 +217,4 @@ export async function reserved(provider: CreditsProvider, userId: string, amount
   const outcome = await provider.reserve(reserveOf(userId, amount));
   if (outcome.kind !== 'reserved') throw new Error(`Not reserved: ${outcome.kind}`);
   return outcome.reservation_id;
-}
-
-async function untilPast(time: number): Promise<void> {
-  await waitFor('the reservation has expired', async () => (Date.now() > time ? true : undefined));
 }

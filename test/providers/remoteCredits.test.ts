@@ -23,6 +23,10 @@ import { captureOf, releaseOf, reserved, reserveOf, testsOfEveryProvider } from 
 const KEY = 'a-key-of-the-other-server';
 const logger = createLogger('worker', 'silent');
 const never = new AbortController().signal;
+/** For what is not answered; the question before it has to be, also on a machine that stands still for a second. */
+const IMPATIENT = 1_500;
+/** For what is answered once the test says so. */
+const PATIENT = 60_000;
 
 let system: TestSystem;
 let server: CreditsSandbox;
@@ -140,7 +144,7 @@ describe('nobody knows whether it was charged', () => {
       const userId = user(10);
       const request = reserveOf(userId, 3);
       server.behave(onDeduction(behaviour));
-      const impatient = provider(200);
+      const impatient = provider(IMPATIENT);
       expect(await impatient.reserve(request)).toMatchObject({ kind: 'unknown' });
       server.behave(() => undefined);
       expect(await forOperator(request)).toMatchObject({
@@ -224,38 +228,44 @@ describe('nobody knows whether it was charged', () => {
 
   test('an answer that comes after its call was given up still counts', async () => {
     const request = reserveOf(user(10), 3);
-    server.behave(onDeduction({ kind: 'serve-slowly', milliseconds: 400 }));
-    const reserving = credits.reserve(request);
+    const answer = Promise.withResolvers<void>();
+    server.behave(onDeduction({ kind: 'serve-later', until: answer.promise }));
+    const reserving = provider(PATIENT).reserve(request);
     await waitFor('the deduction has come', async () => changesReceived(request.user_id)[0]);
     await credits.tidy(never, inMinutes(2));
     expect(await forOperator(request)).toMatchObject({ state: 'deduct-unknown' });
+    answer.resolve();
     expect(await reserving).toMatchObject({ kind: 'reserved' });
     expect(await forOperator(request)).toBeUndefined();
   });
 
   test('but not after an operator has found out', async () => {
     const request = reserveOf(user(10), 3);
-    server.behave(onDeduction({ kind: 'serve-slowly', milliseconds: 400 }));
-    const reserving = credits.reserve(request);
+    const answer = Promise.withResolvers<void>();
+    server.behave(onDeduction({ kind: 'serve-later', until: answer.promise }));
+    const reserving = provider(PATIENT).reserve(request);
     await waitFor('the deduction has come', async () => changesReceived(request.user_id)[0]);
     await credits.tidy(never, inMinutes(2));
     const { _id: id = '' } = (await forOperator(request)) ?? {};
     await resolveRemoteReservation(system.connection, id, 'not-charged');
+    answer.resolve();
     expect(await reserving).toMatchObject({ kind: 'unavailable' });
   });
 });
 
 test('an answer settles its own call only', async () => {
   const request = reserveOf(user(10), 3);
-  server.behave(onDeduction({ kind: 'serve-slowly', milliseconds: 600 }));
-  const first = credits.reserve(request);
+  const answer = Promise.withResolvers<void>();
+  server.behave(onDeduction({ kind: 'serve-later', until: answer.promise }));
+  const first = provider(PATIENT).reserve(request);
   await waitFor('the first deduction has come', async () => changesReceived(request.user_id)[0]);
   await credits.tidy(never, inMinutes(2));
   const { _id: id = '' } = (await forOperator(request)) ?? {};
   await resolveRemoteReservation(system.connection, id, 'not-charged');
   server.behave(onDeduction({ kind: 'hang' }));
-  const second = provider(1_500).reserve(request);
+  const second = provider(IMPATIENT).reserve(request);
   await waitFor('the second deduction has come', async () => changesReceived(request.user_id)[1]);
+  answer.resolve();
   expect(await first).toMatchObject({ kind: 'unavailable' });
   expect(await second).toMatchObject({ kind: 'unknown' });
 });
@@ -279,7 +289,7 @@ describe('adding the rest back', () => {
     const userId = user(10);
     const reservation = await reserved(credits, userId, 6);
     server.behave(onAddition({ kind: 'hang' }));
-    const impatient = provider(200);
+    const impatient = provider(IMPATIENT);
     await impatient.release(releaseOf(reservation));
     server.behave(() => undefined);
     await impatient.tidy(never, inHours(24));
@@ -374,7 +384,7 @@ async function unknownDeduction(behaviour: CreditsBehaviour) {
   const userId = user(10);
   const request = reserveOf(userId, 3);
   server.behave(onDeduction(behaviour));
-  expect(await provider(200).reserve(request)).toMatchObject({ kind: 'unknown' });
+  expect(await provider(IMPATIENT).reserve(request)).toMatchObject({ kind: 'unknown' });
   server.behave(() => undefined);
   return { request, userId };
 }

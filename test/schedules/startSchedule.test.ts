@@ -1,6 +1,7 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { type RunningSchedule, startSchedule } from '../../src/schedules/startSchedule.ts';
+import { letOwnTimePass } from '../support/letTimePass.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 const EVERY_SECOND = '* * * * * *';
@@ -16,7 +17,6 @@ function start(onTick: (tick: Date) => Promise<void>): RunningSchedule {
 
 afterEach(async () => {
   await Promise.all(started.splice(0).map((schedule) => schedule.stop()));
-  vi.unstubAllGlobals();
 });
 
 test('a tick is the time that the expression names, the same for everybody', async () => {
@@ -67,21 +67,8 @@ test.each([
   start(async (tick) => void ticks.push(tick.getTime()));
   await waitFor('a tick', async () => ticks[0]);
   const before = Date.now();
-  setClock(step);
+  letOwnTimePass(step);
   await waitFor('a tick of the new time', async () =>
     ticks.find((tick) => Math.abs(tick - (before + step)) < 60_000),
   );
 });
-
-/** The wall clock of this process runs on from another time; timers do not know about it. */
-function setClock(step: number): void {
-  const real = Date;
-  vi.stubGlobal(
-    'Date',
-    new Proxy(real, {
-      construct: (target, args) =>
-        args.length === 0 ? new target(target.now() + step) : Reflect.construct(target, args),
-      get: (target, key) => (key === 'now' ? () => target.now() + step : Reflect.get(target, key)),
-    }),
-  );
-}

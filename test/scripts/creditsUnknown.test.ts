@@ -82,7 +82,8 @@ async function loseDeduction(kind: 'hang' | 'serve-and-drop') {
   };
   server.setCredits(request.user_id, 10);
   server.behave(({ operation }) => (operation === 'deduct-credits' ? { kind } : undefined));
-  const impatient = new CreditsServer(server.url, KEY, 300);
+  // The question before the deduction has to be answered, also on a machine that stands still for a second.
+  const impatient = new CreditsServer(server.url, KEY, 1_500);
   const outcome = await new RemoteCredits(
     system.connection,
     impatient,

@@ -7,7 +7,7 @@ import { type IconsUnderTest, openIcons } from '../workers/iconsUnderTest.ts';
 let icons: IconsUnderTest;
 
 beforeAll(async () => {
-  icons = await openIcons();
+  icons = await openIcons({ OPENAI_TIMEOUT_SECONDS: '60' });
   icons.start();
 });
 afterAll(() => icons?.remove());

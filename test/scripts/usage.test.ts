@@ -18,43 +18,38 @@ import { waitFor } from '../support/waitFor.ts';
 
 const HANOI = 'Asia/Ho_Chi_Minh';
 const NEW_YORK = 'America/New_York';
-const LONG = { timeout: 120_000 };
 
-test(
-  'on a data folder that nobody uses, both start the databases themselves and stop them again',
-  LONG,
-  async () => {
-    const folder = await madeFolder();
-    await change(folder, async (connection) => {
-      await connection.collection('usage_buckets').updateOne({ unit: 'month' }, { $inc: { image_count: 1 } });
-    });
-    const drifted = await usage(folder, 'verify');
-    expect(drifted.code).toBe(1);
-    expect(drifted.output).toContain('image_count: stored 4, by the reports 3');
-    expect(drifted.output).toContain('1 differ.');
+test('on a data folder that nobody uses, both start the databases themselves and stop them again', async () => {
+  const folder = await madeFolder();
+  await change(folder, async (connection) => {
+    await connection.collection('usage_buckets').updateOne({ unit: 'month' }, { $inc: { image_count: 1 } });
+  });
+  const drifted = await usage(folder, 'verify');
+  expect(drifted.code).toBe(1);
+  expect(drifted.output).toContain('image_count: stored 4, by the reports 3');
+  expect(drifted.output).toContain('1 differ.');
 
-    const rebuilt = await usage(folder, 'rebuild', NEW_YORK);
-    expect(rebuilt).toEqual({ code: 0, output: `3 reports, 6 sums: all exact.\nRebuilt for ${NEW_YORK}.` });
-    await change(folder, async (connection) => {
-      expect(await listAuditEntries(connection, { limit: 10 })).toMatchObject([
-        { who: BY_COMMAND, action: 'usage.rebuild', target: `3 reports for ${NEW_YORK}`, outcome: 'done' },
-      ]);
-    });
-    expect(await usage(folder, 'verify', NEW_YORK)).toEqual({
-      code: 0,
-      output: '3 reports, 6 sums: all exact.',
-    });
-    expect(await usage(folder, 'verify', HANOI)).toMatchObject({
-      code: 1,
-      output: expect.stringMatching(
-        /^BUSINESS_TIME_ZONE is Asia\/Ho_Chi_Minh, but .* cut in America\/New_York/,
-      ),
-    });
-    expect(findHolder(folder)).toBeUndefined();
-  },
-);
+  const rebuilt = await usage(folder, 'rebuild', NEW_YORK);
+  expect(rebuilt).toEqual({ code: 0, output: `3 reports, 6 sums: all exact.\nRebuilt for ${NEW_YORK}.` });
+  await change(folder, async (connection) => {
+    expect(await listAuditEntries(connection, { limit: 10 })).toMatchObject([
+      { who: BY_COMMAND, action: 'usage.rebuild', target: `3 reports for ${NEW_YORK}`, outcome: 'done' },
+    ]);
+  });
+  expect(await usage(folder, 'verify', NEW_YORK)).toEqual({
+    code: 0,
+    output: '3 reports, 6 sums: all exact.',
+  });
+  expect(await usage(folder, 'verify', HANOI)).toMatchObject({
+    code: 1,
+    output: expect.stringMatching(
+      /^BUSINESS_TIME_ZONE is Asia\/Ho_Chi_Minh, but .* cut in America\/New_York/,
+    ),
+  });
+  expect(findHolder(folder)).toBeUndefined();
+});
 
-test('others are told who has the folder, and a killed command leaves it free', LONG, async () => {
+test('others are told who has the folder, and a killed command leaves it free', async () => {
   const folder = await madeFolder();
   const killed = startUsage(folder, 'rebuild', NEW_YORK);
   await waitFor('Redis', async () => (existsSync(join(folder, 'redis', 'redis.pid')) ? true : undefined));
@@ -67,7 +62,7 @@ test('others are told who has the folder, and a killed command leaves it free', 
   expect(await usage(folder, 'rebuild', NEW_YORK)).toMatchObject({ code: 0 });
 });
 
-test('beside npm start verify works, and rebuild works once that is stopped', LONG, async () => {
+test('beside npm start verify works, and rebuild works once that is stopped', async () => {
   const folder = await temporaryFolder();
   const system = await startSystem(folder);
   const { base_url: url, seller } = await readDemo(folder);

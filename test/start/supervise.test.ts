@@ -42,22 +42,22 @@ test('starts what ended again, says so, and not after its stop', async () => {
 });
 
 test('what cannot start is tried again after ever longer pauses, and can be stopped meanwhile', async () => {
-  const tries: number[] = [];
+  let tries = 0;
   const said: string[] = [];
   const supervised = supervise({
     name: 'broken',
     start: async () => {
-      tries.push(performance.now());
+      tries += 1;
       throw new Error('no such program');
     },
     say: (text) => said.push(text),
   });
-  await waitFor('three tries', async () => (tries.length >= 3 ? true : undefined));
+  await waitFor('three tries', async () => (tries >= 3 ? true : undefined));
   await supervised.stop();
-  const [first = 0, second = 0, third = 0] = tries;
-  expect(third - second).toBeGreaterThan(second - first - 5);
   expect(said[0]).toContain('broken ended (no such program)');
-  expect(tries).toHaveLength(3);
+  const pauses = said.map((text) => Number(/starts again in ([\d.]+) s/.exec(text)?.[1]));
+  expect(pauses).toEqual(pauses.toSorted((one, other) => one - other));
+  expect(tries).toBe(3);
 });
 
 test('a kill ends the process at once and for good', async () => {

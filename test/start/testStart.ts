@@ -27,7 +27,7 @@ export function startVariables(folder: string): Record<string, string> {
     REDIS_URL: '',
     MONGODB_URL: '',
     LOG_LEVEL: 'info',
-    DRAIN_TIMEOUT_SECONDS: '10',
+    DRAIN_TIMEOUT_SECONDS: '60',
   };
 }
 

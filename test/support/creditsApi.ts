@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { served } from './served.ts';
 
 /** What came back, the body as it was on the wire. */
 export interface CreditsAnswer {
@@ -49,19 +51,26 @@ export class CreditsApi {
   }
 
   async newUser(user_id: string, initial_credits?: number): Promise<string> {
-    await success(
-      this.post('/create-user', { user_id, username: user_id, email: 'u@example.test', initial_credits }),
-    );
+    const user = { user_id, username: user_id, email: 'u@example.test', initial_credits };
+    await success(this.postSurely('/create-user', user));
     return user_id;
   }
 
   /** Saves a project and gives its code. */
   async save(user_id: string, content: string, more: object = {}): Promise<string> {
-    return (await success(this.post('/save-project', newProject(user_id, content, more)))).project_code;
+    const saved = this.postSurely('/save-project', newProject(user_id, content, more));
+    return (await success(saved)).project_code;
   }
 
   async credits(userId: string): Promise<number> {
-    return (await success(this.get(`/user-info?user_id=${encodeURIComponent(userId)}`))).credits;
+    const info = served(() => this.get(`/user-info?user_id=${encodeURIComponent(userId)}`));
+    return (await success(info)).credits;
+  }
+
+  /** As a careful client does: with a key, and once more whenever a busy server says to come back. */
+  postSurely(path: string, body: unknown): Promise<CreditsAnswer> {
+    const key = { 'Idempotency-Key': randomUUID() };
+    return served(() => this.post(path, body, key));
   }
 }
 

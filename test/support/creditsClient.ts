@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { served } from './served.ts';
 import type { TestSystem } from './testSystem.ts';
-import { waitFor } from './waitFor.ts';
 
 export interface CreditsAnswer {
   readonly status: number;
@@ -47,14 +47,7 @@ export class CreditsClient {
 
   /** As a careful client does: with a key, and once more whenever a busy server says to come back. */
   postSurely(path: string, body: unknown, key: string = randomUUID()): Promise<CreditsAnswer> {
-    return waitFor(
-      `an answer of ${path}`,
-      async () => {
-        const answer = await this.post(path, body, key);
-        return answer.status === 503 ? undefined : answer;
-      },
-      60_000,
-    );
+    return served(() => this.post(path, body, key));
   }
 
   /** The JSON of an answer that has to have this status. */
@@ -67,7 +60,7 @@ export class CreditsClient {
   async newUser(userId: string, credits: number): Promise<string> {
     await this.expect(
       200,
-      this.post('/create-user', {
+      this.postSurely('/create-user', {
         user_id: userId,
         username: userId,
         email: `${userId}@example.org`,
@@ -78,7 +71,10 @@ export class CreditsClient {
   }
 
   hold(userId: string, amount: number, more: object = {}) {
-    return this.expect(201, this.post('/holds', { user_id: userId, amount, app_name: 'imagegene', ...more }));
+    return this.expect(
+      201,
+      this.postSurely('/holds', { user_id: userId, amount, app_name: 'imagegene', ...more }),
+    );
   }
 
   deduct(userId: string, amount: number, key?: string): Promise<CreditsAnswer> {
@@ -91,7 +87,10 @@ export class CreditsClient {
 
   /** What the user can spend, and what holds set aside. */
   async balance(userId: string): Promise<{ readonly credits: number; readonly held: number }> {
-    const { balances } = await this.expect(200, this.get(`/balances?user_id=${encodeURIComponent(userId)}`));
+    const { balances } = await this.expect(
+      200,
+      served(() => this.get(`/balances?user_id=${encodeURIComponent(userId)}`)),
+    );
     return { credits: balances[0].credits, held: balances[0].held };
   }
 
@@ -101,7 +100,7 @@ export class CreditsClient {
     for (let cursor = ''; ; ) {
       const page = await this.expect(
         200,
-        this.get(`/statement?user_id=${encodeURIComponent(userId)}&limit=${limit}${cursor}`),
+        served(() => this.get(`/statement?user_id=${encodeURIComponent(userId)}&limit=${limit}${cursor}`)),
       );
       all.push(...page.movements);
       if (page.next_cursor === null) return all;

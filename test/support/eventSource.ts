@@ -1,8 +1,8 @@
 import { type ClientRequest, get, type IncomingMessage } from 'node:http';
 import { waitFor } from './waitFor.ts';
 
-/** Much less than it takes until everything is read again for want of word. */
-const LONGEST_WAIT_MILLISECONDS = 5_000;
+/** Less than it takes until everything is read again for want of word. */
+const LONGEST_WAIT_MILLISECONDS = 12_000;
 
 export interface ReceivedEvent {
   readonly event: string;
@@ -54,11 +54,7 @@ export class EventSource {
 
   /** Waits until this many events have come. */
   count(length: number): Promise<readonly ReceivedEvent[]> {
-    return waitFor(
-      `${length} events`,
-      async () => (this.events.length >= length ? this.events : undefined),
-      LONGEST_WAIT_MILLISECONDS,
-    );
+    return waitFor(`${length} events`, async () => (this.events.length >= length ? this.events : undefined));
   }
 
   /** Waits for the first event, past or to come, whose data is wanted. */

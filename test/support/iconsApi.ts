@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { served } from './served.ts';
 import { waitFor } from './waitFor.ts';
 
 export interface IconsAnswer {
@@ -48,20 +49,22 @@ export class IconsApi {
     });
   }
 
+  /** What was told to come back is not made, and asked for again. */
   generate(fields: unknown): Promise<IconsAnswer> {
-    return this.post('/api/icons/generate', fields);
+    return served(() => this.post('/api/icons/generate', fields));
   }
 
   /** Starts a batch and gives its id. */
   async start(fields: object): Promise<string> {
-    const { status, text, body } = await this.post('/api/icons/generate/batch', fields);
+    // What was told to come back is not made.
+    const { status, text, body } = await served(() => this.post('/api/icons/generate/batch', fields));
     expect(status, text).toBe(201);
     expect(text).toBe(JSON.stringify({ message: 'Batch generation started', batch_id: body.batch_id }));
     return body.batch_id;
   }
 
   status(batchId: string): Promise<IconsAnswer> {
-    return this.get(`/api/icons/batch/${batchId}/status`);
+    return served(() => this.get(`/api/icons/batch/${batchId}/status`));
   }
 
   /** Its status, once the batch is over. */
@@ -73,7 +76,7 @@ export class IconsApi {
   }
 
   result(batchId: string): Promise<IconsAnswer> {
-    return this.get(`/api/icons/batch/${batchId}/result`);
+    return served(() => this.get(`/api/icons/batch/${batchId}/result`));
   }
 
   cancel(batchId: string, body?: unknown): Promise<IconsAnswer> {

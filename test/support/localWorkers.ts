@@ -32,7 +32,7 @@ export async function startLocalWorkers(
     logger,
     untilStoresAnswer: (signal) => untilStoresAnswer(redis, connection, signal),
   });
-  await untilStoresAnswer(redis, connection, AbortSignal.timeout(10_000));
+  await untilStoresAnswer(redis, connection, AbortSignal.timeout(60_000));
   const workers = chooseWorkers(entries, names).map((entry) => entry.start());
   return async () => {
     await Promise.all(workers.map((worker) => worker.drain(1)));

@@ -55,7 +55,7 @@ export async function createTestSystem(
     ADMIN_API_KEY: adminKey,
     PORT: '0',
     LOG_LEVEL: 'info',
-    DRAIN_TIMEOUT_SECONDS: '10',
+    DRAIN_TIMEOUT_SECONDS: '60',
     // Tests of other things send more than anybody should.
     RATE_LIMIT_PER_MINUTE: '100000000',
   };

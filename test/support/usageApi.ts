@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { served } from './served.ts';
 
 /** What came back, the body as it was on the wire. */
 export interface Answer {
@@ -59,7 +60,7 @@ export class UsageApi {
 
   /** Reports, and expects it to be taken. */
   async report(fields: Readonly<Record<string, unknown>>): Promise<{ recordId: number; text: string }> {
-    const answer = await this.json(fields);
+    const answer = await served(() => this.json(fields));
     expect(answer.status, answer.text).toBe(200);
     return { recordId: recordIdOf(answer), text: answer.text };
   }
@@ -78,7 +79,7 @@ export class UsageApi {
 
   /** The five sums as they were printed, so that no float stands between. */
   async stats(userName: string, query = ''): Promise<Readonly<Record<string, string>>> {
-    const answer = await this.ask(`/api/tools/stats/${encodeURIComponent(userName)}${query}`);
+    const answer = await served(() => this.ask(`/api/tools/stats/${encodeURIComponent(userName)}${query}`));
     expect(answer.status, answer.text).toBe(200);
     return exactJson(answer.text).data.stats;
   }

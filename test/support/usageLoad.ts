@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 export interface PostOutcome {
   /** 0 when the connection broke. */
   readonly status: number;
+  /** What broke the connection, when it did. */
   readonly body: string;
   readonly milliseconds: number;
   readonly retryAfter: string | undefined;
@@ -12,7 +13,8 @@ export interface PostOutcome {
 /** Posts forms over kept-alive connections; close it when done. */
 export class FormPoster {
   // As many sockets as posts: one that waits for a socket would count as slow.
-  readonly #agent = new Agent({ keepAlive: true });
+  // And none that idles so long that the server may be about to close it.
+  readonly #agent = new Agent({ keepAlive: true, timeout: 5_000 });
   readonly #url: () => string;
 
   /** @param url - of the endpoint, asked anew for each request */
@@ -43,10 +45,10 @@ export class FormPoster {
             text += chunk;
           });
           response.on('end', () => finish(response.statusCode ?? 0, text, response.headers['retry-after']));
-          response.on('error', () => finish(0, ''));
+          response.on('error', (error) => finish(0, String(error)));
         },
       );
-      sent.on('error', () => finish(0, ''));
+      sent.on('error', (error) => finish(0, String(error)));
       sent.end(body);
     });
   }

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { served } from './served.ts';
 
 export interface WebhooksAnswer {
   readonly status: number;
@@ -45,7 +46,7 @@ export class WebhooksApi {
     url: string,
     events: readonly string[] = ['credits.low'],
   ): Promise<{ id: string; secret: string }> {
-    const answer = await this.post('', { url, events });
+    const answer = await served(() => this.post('', { url, events }));
     expect(answer.status, JSON.stringify(answer.body)).toBe(201);
     return answer.body;
   }

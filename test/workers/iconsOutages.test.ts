@@ -13,7 +13,7 @@ let link: Link;
 let stop: () => Promise<void>;
 
 beforeAll(async () => {
-  icons = await openIcons({ OPENAI_TIMEOUT_SECONDS: '15' });
+  icons = await openIcons({ OPENAI_TIMEOUT_SECONDS: '60' });
 });
 beforeEach(() => icons.openai.behave(() => undefined));
 afterEach(async () => {
@@ -26,14 +26,15 @@ afterAll(() => icons?.remove());
 const line = (what: string, after: number) =>
   waitFor(`a line ${what}`, async () => icons.lines.slice(after).find((one) => one.includes(what)));
 
-/** Asks for an icon whose call takes a moment, and waits until the call is under way. */
-async function askSlowly(category: string, milliseconds: number): Promise<string> {
+/** Asks for an icon, and waits until its call is under way. The answer comes when it is told to. */
+async function askSlowly(category: string): Promise<{ imageId: string; answer: () => void }> {
+  const { promise, resolve } = Promise.withResolvers<void>();
   icons.openai.behave(({ prompt }) =>
-    prompt.includes(categoryTitle(category)) ? { kind: 'make', milliseconds } : undefined,
+    prompt.includes(categoryTitle(category)) ? { kind: 'make', until: promise } : undefined,
   );
   const imageId = await icons.ask(category);
   await waitFor('the call', async () => (icons.paid(category) === 1 ? true : undefined));
-  return imageId;
+  return { imageId, answer: resolve };
 }
 
 /** So late that the batch is looked at once more: it is the time itself that matters. */
@@ -45,9 +46,10 @@ const outcomesOf = async (imageId: string) =>
 test('an icon that comes while MongoDB is away is kept, and not paid a second time', async () => {
   link = await openLink(String(icons.system.environment.MONGODB_URL));
   stop = icons.start({ MONGODB_URL: link.url });
-  const imageId = await askSlowly('drought', 300);
+  const { imageId, answer } = await askSlowly('drought');
   const before = icons.lines.length;
   link.cut();
+  answer();
   await line('written down once MongoDB answers', before);
   link.mend();
   expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
@@ -58,8 +60,9 @@ test('an icon that comes while MongoDB is away is kept, and not paid a second ti
 test('an icon that comes while Redis is away is delivered, and not kept in memory', async () => {
   link = await openLink(icons.system.redisUrl);
   stop = icons.start({ REDIS_URL: `redis://127.0.0.1:${new URL(link.url).port}` });
-  const imageId = await askSlowly('deluge', 300);
+  const { imageId, answer } = await askSlowly('deluge');
   link.cut();
+  answer();
   expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
   expect(await outcomesOf(imageId)).toEqual(['delivered']);
 });
@@ -103,14 +106,18 @@ test('a call whose beginning took long does not begin after a cancellation', asy
   expect(icons.paid('monsoon')).toBe(0);
 });
 
-test('a call goes on when the lock of its job is lost, and its icon is not paid a second time', {
-  timeout: 40_000,
-}, async () => {
+test('a call goes on when the lock of its job is lost, and its icon is not paid a second time', async () => {
   stop = icons.start();
-  const imageId = await askSlowly('flood', 7_000);
+  const { imageId, answer } = await askSlowly('flood');
   const lock = `${prefixOf(icons.system.prefix, iconsQueue)}:icons:${imageId}:lock`;
   expect(await icons.system.redis.del(lock)).toBe(1);
   await line('"outcome":"lock-lost"', 0);
+  const queue = icons.queues.of(iconsQueue);
+  await waitFor('the second run has looked', async () => {
+    const job = await queue.getJob(imageId);
+    return job && job.attemptsStarted >= 2 && (await job.getState()) === 'delayed' ? true : undefined;
+  });
+  answer();
   expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
   expect(await outcomesOf(imageId)).toEqual(['delivered']);
   expect(icons.paid('flood')).toBe(1);

@@ -19,7 +19,7 @@ let ledger: Ledger;
 let provider: CreditsProvider;
 
 beforeAll(async () => {
-  icons = await openIcons(PRICED);
+  icons = await openIcons({ ...PRICED, OPENAI_TIMEOUT_SECONDS: '60' });
   icons.start();
   ledger = new Ledger(icons.system.connection);
   provider = new LocalCredits(ledger);

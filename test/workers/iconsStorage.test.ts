@@ -18,6 +18,7 @@ let icons: IconsUnderTest;
 beforeAll(async () => {
   store = await startObjectStore();
   icons = await openIcons({
+    OPENAI_TIMEOUT_SECONDS: '60',
     STORAGE_DRIVER: 's3',
     S3_BUCKET: store.bucket,
     S3_ENDPOINT: store.url,

@@ -58,7 +58,7 @@ export interface IconsUnderTest {
   /** The image, once it is final. */
   ended(imageId: string): Promise<IconImage>;
   /** The batch, once its round is closed. */
-  settled(batchId: string, timeoutMilliseconds?: number): Promise<IconBatch>;
+  settled(batchId: string): Promise<IconBatch>;
   /** How often the icon of that category was paid. */
   paid(category: string): number;
   remove(): Promise<void>;
@@ -185,7 +185,7 @@ export async function openIcons(more: Readonly<Record<string, string>> = {}): Pr
         const now = await image(imageId);
         return now.finished_at === null ? undefined : now;
       }),
-    settled: (batchId, timeoutMilliseconds) => settledBatch(connection, batchId, timeoutMilliseconds),
+    settled: (batchId) => settledBatch(connection, batchId),
     paid: (category) => openai.paidFor(promptOf(requestOf(category))),
     async remove() {
       await Promise.all([...stops].map((stop) => stop()));

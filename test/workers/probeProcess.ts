@@ -1,7 +1,8 @@
 /**
  * A worker process of the tests: one job that runs until the key `release` appears, one that kills its process, one that
- * stands still (its event loop does nothing) for as many seconds as its number says. Each start of a job is counted in Redis.
+ * stands still (its event loop does nothing) until its file is there. Each start of a job is counted in Redis.
  */
+import { existsSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { connectRedis } from '../../src/runtime/redis.ts';
@@ -26,9 +27,10 @@ const worker = startWorker(
       return { kind: 'done', result: process.pid };
     },
     crash: () => process.kill(process.pid, 'SIGKILL') && new Promise(() => undefined),
-    async 'stand-still'({ seconds }, run) {
+    async 'stand-still'({ until }, run) {
       const start = await redis.rpush(`${prefix}:starts:${run.jobId}`, process.pid);
-      if (start === 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1_000);
+      const moment = new Int32Array(new SharedArrayBuffer(4));
+      while (start === 1 && !existsSync(until)) Atomics.wait(moment, 0, 0, 50);
       await wait(500, undefined, { signal: run.signal });
       return done;
     },

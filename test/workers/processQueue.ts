@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { defineJob, defineQueue } from '../../src/queues/defineQueue.ts';
 
 const backoff = { firstMilliseconds: 20, capMilliseconds: 60, jitter: 0.5 };
-const payload = z.object({ seconds: z.number() });
+/** `until` is a file: the job that stands still does so until it is there. */
+const payload = z.object({ until: z.string() });
 const job = defineJob({ payload, attempts: 2, backoff, timeoutMilliseconds: 60_000 });
 
 /** The queue of the worker processes that the tests kill, stop and restart. */

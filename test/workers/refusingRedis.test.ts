@@ -17,9 +17,6 @@ async function openBench() {
 // One that refuses some commands, and one that refuses all that write.
 test.each(REFUSALS.slice(0, 2))(
   'a worker whose Redis $name rests, says so once, and goes on by itself',
-  {
-    timeout: 60_000,
-  },
   async ({ begin, end }) => {
     const { bench, operator } = await openBench();
     const release = Promise.withResolvers<typeof done>();
@@ -44,15 +41,14 @@ test.each(REFUSALS.slice(0, 2))(
     expect(warnings.map((line) => line.msg)).toEqual(['A store is away, the worker rests']);
 
     await end(operator);
-    for (const id of ids)
-      expect(await bench.inState(id, 'completed', 20_000)).toMatchObject({ attemptsMade: 1 });
+    for (const id of ids) expect(await bench.inState(id, 'completed')).toMatchObject({ attemptsMade: 1 });
     await waitFor('it says so', async () =>
       bench.lines.find((line) => line.msg === 'The stores serve, the worker goes on'),
     );
   },
 );
 
-test('a run whose end Redis refuses to note burns no attempt', { timeout: 60_000 }, async () => {
+test('a run whose end Redis refuses to note burns no attempt', async () => {
   const { bench, operator } = await openBench();
   const release = Promise.withResolvers<void>();
   let ended = 0;
@@ -68,8 +64,8 @@ test('a run whose end Redis refuses to note burns no attempt', { timeout: 60_000
   // Any key but the one of the completed jobs: a failure could be noted.
   await operator.call('ACL', 'SETUSER', 'default', 'resetkeys', '~*[^d]', '~*[^e]d', '~*[^t]ed');
   release.resolve();
-  await waitFor('it ran more often than it may fail', async () => (ended > 3 ? true : undefined), 30_000);
+  await waitFor('it ran more often than it may fail', async () => (ended > 3 ? true : undefined));
   expect(await bench.queue.getJob(id)).toMatchObject({ attemptsMade: 0 });
   await operator.call('ACL', 'SETUSER', 'default', 'allkeys');
-  expect(await bench.inState(id, 'completed', 20_000)).toMatchObject({ attemptsMade: 1 });
+  expect(await bench.inState(id, 'completed')).toMatchObject({ attemptsMade: 1 });
 });

@@ -7,6 +7,7 @@ import { remoteCreditsQueue } from '../../src/queues/remoteCredits.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { remoteCreditsSchedule } from '../../src/schedules/remoteCredits.ts';
 import { captureOf, reserveOf } from '../providers/creditsConformance.ts';
+import { letOwnTimePass } from '../support/letTimePass.ts';
 import { startLocalWorkers } from '../support/localWorkers.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -33,9 +34,10 @@ test('a tick gives back what a crashed caller has left, less what was captured, 
   server.setCredits(userId, 10);
   const client = new CreditsServer(server.url, KEY);
   const credits = new RemoteCredits(system.connection, client, createLogger('worker', 'silent'));
-  const outcome = await credits.reserve(reserveOf(userId, 6, { expires_in_milliseconds: 2_000 }));
+  const outcome = await credits.reserve(reserveOf(userId, 6));
   if (outcome.kind !== 'reserved') throw new Error(outcome.kind);
   expect(await credits.capture(captureOf(outcome.reservation_id, 2))).toEqual({ kind: 'captured' });
+  letOwnTimePass();
 
   const stop = await startLocalWorkers(
     system,

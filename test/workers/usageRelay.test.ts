@@ -39,9 +39,7 @@ afterEach(async () => {
   await server.close();
 });
 
-test('posts every report once, in each user’s order, past failures of every kind and with several workers', {
-  timeout: 60_000,
-}, async () => {
+test('posts every report once, in each user’s order, past failures of every kind and with several workers', async () => {
   const events = reports({ users: 3, perUser: 12 });
   server.behave(
     failingOnce({
@@ -98,26 +96,27 @@ test('says the amounts exactly, in the contract’s decimals', async () => {
 test('a user whose posts hang holds nobody up', async () => {
   server.behave((post) => (post.fields.userName === 'Seller.1@example.test' ? { kind: 'hang' } : undefined));
   await startRelayWorker();
-  const events = reports({ users: 3, perUser: 10 });
+  const events = reports({ users: 3, perUser: 4 });
   await accept(events);
-  await waitFor(
-    'the other users’ reports',
-    async () => (server.counted.length === 20 ? true : undefined),
-    8_000,
-  );
+  await waitFor('the other users’ reports', async () => (server.counted.length === 8 ? true : undefined));
   expect(countedKeys('Seller.1@example.test')).toEqual([]);
+  expect(server.abandoned, 'the first post still hangs').toBe(0);
 });
 
-test('a killed worker’s user goes on with another one, nothing twice', { timeout: 60_000 }, async () => {
-  server.behave(() => ({ kind: 'take-slowly', milliseconds: 40 }));
+test('a killed worker’s user goes on with another one, nothing twice', async () => {
+  const killed = Promise.withResolvers<void>();
+  server.behave(() =>
+    server.counted.length >= 12 ? { kind: 'take-later', until: killed.promise } : undefined,
+  );
   const first = await system.startWorker({ USAGE_RELAY_URL: server.url });
   const events = reports({ users: 1, perUser: 40 });
   await accept(events);
   await waitFor('a third of the posts', async () => (server.counted.length >= 13 ? true : undefined));
   first.kill('SIGKILL');
   await first.exited;
+  killed.resolve();
   await startRelayWorker();
-  await everythingPosted(events, 40_000);
+  await everythingPosted(events);
   expect(countedKeys('Seller.1@example.test')).toEqual(events.map((event) => String(event.record_id)));
 });
 
@@ -166,9 +165,7 @@ test('what the other side cannot take for too long is parked', async () => {
   expect(parked.failedReason).toContain('500 not this one');
 });
 
-test('goes on by itself after an outage of the other side, also past a restart of the worker', {
-  timeout: 40_000,
-}, async () => {
+test('goes on by itself after an outage of the other side, also past a restart of the worker', async () => {
   const { url } = server;
   await server.close();
   const stopFirst = await startRelayWorker({ USAGE_RELAY_URL: url });
@@ -179,7 +176,7 @@ test('goes on by itself after an outage of the other side, also past a restart o
   await startRelayWorker({ USAGE_RELAY_URL: url });
   await laneFailures(3);
   server = await startUsageServer({ port: Number(new URL(url).port) });
-  await everythingPosted(events, 20_000);
+  await everythingPosted(events);
   for (const seller of sellers.slice(0, 2)) {
     const own = events.filter((event) => event.user_id === seller.user_id);
     expect(countedKeys(seller.user_name)).toEqual(own.map((event) => String(event.record_id)));
@@ -264,7 +261,7 @@ async function waiting(): Promise<number[]> {
 }
 
 /** Also that nothing is on the list before the first rows are stored. */
-async function everythingPosted(events: readonly UsageEvent[], timeoutMilliseconds = 30_000): Promise<void> {
+async function everythingPosted(events: readonly UsageEvent[]): Promise<void> {
   const ids = events.map((event) => event.record_id);
   const records = system.connection.collection<{ _id: number }>('usage_records');
   await waitFor(
@@ -273,7 +270,7 @@ async function everythingPosted(events: readonly UsageEvent[], timeoutMillisecon
       const stored = await records.countDocuments({ _id: { $in: ids } });
       return stored === ids.length && (await waiting()).length === 0 ? true : undefined;
     },
-    timeoutMilliseconds,
+    120_000,
   );
 }
 

@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, type TestContext, test } from 'vitest';
 import { startRedis } from '../../embedded/redis.ts';
 import { jobOptions } from '../../src/producers/jobOptions.ts';
 import { queuePrefix } from '../../src/producers/queues.ts';
@@ -14,13 +14,10 @@ import { waitFor } from '../support/waitFor.ts';
 import { processQueue } from './processQueue.ts';
 
 const RESCUE_SECONDS = 15;
-const TEST_LIMIT = 90_000;
 
 /** Each waits for locks to run out, so they wait together. */
 describe.concurrent('worker processes', () => {
-  test('a job of a killed worker is run by another one', { timeout: TEST_LIMIT }, async ({
-    onTestFinished,
-  }) => {
+  test('a job of a killed worker is run by another one', async ({ onTestFinished }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const [first, second] = await Promise.all([fleet.start(), fleet.start()]);
@@ -29,16 +26,14 @@ describe.concurrent('worker processes', () => {
     const [killed, other] = holder === first.pid ? [first, second] : [second, first];
     killed.kill('SIGKILL');
     const killedAt = performance.now();
-    expect(await fleet.nthStart(id, 2, 30_000)).toBe(other.pid);
+    expect(await fleet.nthStart(id, 2)).toBe(other.pid);
     report('rescued by another worker', killedAt);
 
     await fleet.redis.set(`${fleet.prefix}:release`, 1);
     expect(await fleet.inState(id, 'completed')).toMatchObject({ attemptsMade: 1, returnvalue: other.pid });
   });
 
-  test('a job of the only worker is run by the one that starts afterwards', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('a job of the only worker is run by the one that starts afterwards', async ({ onTestFinished }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const first = await fleet.start();
@@ -49,13 +44,11 @@ describe.concurrent('worker processes', () => {
     await first.exited;
     const next = await fleet.start();
     report('the next worker was there', killedAt);
-    expect(await fleet.nthStart(id, 2, 30_000)).toBe(next.pid);
+    expect(await fleet.nthStart(id, 2)).toBe(next.pid);
     report('rescued by the next worker', killedAt);
   });
 
-  test('a job that kills its worker every time ends as a dead letter', { timeout: TEST_LIMIT }, async ({
-    onTestFinished,
-  }) => {
+  test('a job that kills its worker every time ends as a dead letter', async ({ onTestFinished }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const id = await fleet.add('crash');
@@ -64,15 +57,15 @@ describe.concurrent('worker processes', () => {
     const worker = await fleet.start();
     expect(await worker.exited).toMatchObject({ signal: 'SIGKILL' });
     const survivor = await fleet.start();
-    const job = await fleet.inState(id, 'failed', 30_000);
+    const job = await fleet.inState(id, 'failed');
     expect(job?.failedReason).toContain('stalled');
     const line = await survivor.line((text) => text.includes('dead letter'));
     expect(JSON.parse(line)).toMatchObject({ job: id, request_id: 'request-1' });
   });
 
-  test('SIGTERM: the running job finishes, no other is taken, the process exits with 0', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('SIGTERM: the running job finishes, no other is taken, the process exits with 0', async ({
+    onTestFinished,
+  }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const worker = await fleet.start();
@@ -87,9 +80,9 @@ describe.concurrent('worker processes', () => {
     expect(await fleet.queue.getJobState(waiting)).toBe('waiting');
   });
 
-  test('SIGTERM: what does not finish in time is left to another worker and burns no attempt', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('SIGTERM: what does not finish in time is left to another worker and burns no attempt', async ({
+    onTestFinished,
+  }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const worker = await fleet.start();
@@ -105,15 +98,15 @@ describe.concurrent('worker processes', () => {
     report('left by a drain and taken up', leftAt);
   });
 
-  test('a worker that stands still for longer than its lock does no harm', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('a worker that stands still for longer than its lock does no harm', async ({ onTestFinished }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     const workers = await Promise.all([fleet.start(), fleet.start()]);
-    const id = await fleet.add('stand-still', 14);
-    const job = await fleet.inState(id, 'completed', 40_000);
+    const wakes = await newFile(onTestFinished);
+    const id = await fleet.add('stand-still', wakes);
+    const job = await fleet.inState(id, 'completed');
     expect(job).toMatchObject({ attemptsMade: 1, attemptsStarted: 2 });
+    await writeFile(wakes, '');
     const stalled = await fleet.nthStart(id, 1);
     const stoodStill = workers.find((worker) => worker.pid === stalled);
     await stoodStill?.line((text) => text.includes('"outcome":"lock-lost"'));
@@ -121,19 +114,23 @@ describe.concurrent('worker processes', () => {
     expect(await fleet.queue.getFailedCount()).toBe(0);
   });
 
-  test('a worker that stood still and is the only one runs the job again itself', {
-    timeout: TEST_LIMIT,
-  }, async ({ onTestFinished }) => {
+  test('a worker that stood still and is the only one runs the job again itself', async ({
+    onTestFinished,
+  }) => {
     const fleet = openFleet(String(process.env.REDIS_URL));
     onTestFinished(() => fleet.remove());
     await fleet.start();
-    const id = await fleet.add('stand-still', 10);
-    expect(await fleet.inState(id, 'completed', 40_000)).toMatchObject({ attemptsMade: 1 });
+    const wakes = await newFile(onTestFinished);
+    const id = await fleet.add('stand-still', wakes);
+    await fleet.nthStart(id, 1);
+    await waitFor('its lock has run out', async () =>
+      (await fleet.redis.exists(`${fleet.prefix}:process:${id}:lock`)) === 0 ? true : undefined,
+    );
+    await writeFile(wakes, '');
+    expect(await fleet.inState(id, 'completed')).toMatchObject({ attemptsMade: 1 });
   });
 
-  test('a worker waits for a Redis that comes later, outlives its restart, and drains without it', {
-    timeout: TEST_LIMIT,
-  }, async () => {
+  test('a worker waits for a Redis that comes later, outlives its restart, and drains without it', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'millrace-worker-'));
     let redis = await startRedis({ dir });
     const { port, url } = redis;
@@ -149,10 +146,10 @@ describe.concurrent('worker processes', () => {
       await redis.stop();
       redis = await startRedis({ dir, port });
       const second = await own.add('hold');
-      await own.nthStart(second, 1, 30_000);
+      await own.nthStart(second, 1);
       await own.redis.set(`${own.prefix}:release`, 1);
       for (const id of [first, second])
-        expect(await own.inState(id, 'completed', 30_000)).toMatchObject({ attemptsMade: 1 });
+        expect(await own.inState(id, 'completed')).toMatchObject({ attemptsMade: 1 });
 
       await own.redis.del(`${own.prefix}:release`);
       await own.nthStart(await own.add('hold'), 1);
@@ -171,19 +168,22 @@ describe.concurrent('worker processes', () => {
   });
 });
 
+/** The path of a file that is not there yet. */
+async function newFile(onTestFinished: TestContext['onTestFinished']): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-wakes-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return join(folder, 'wakes');
+}
+
 interface Fleet {
   readonly redis: Redis;
   readonly queue: Queue;
   readonly prefix: string;
   start(): Promise<TestProcess>;
-  add(name: JobName<typeof processQueue>, seconds?: number): Promise<string>;
+  add(name: JobName<typeof processQueue>, until?: string): Promise<string>;
   /** The pid that started the job for the nth time. */
-  nthStart(id: string, nth: number, timeoutMilliseconds?: number): Promise<number>;
-  inState(
-    id: string,
-    state: string,
-    timeoutMilliseconds?: number,
-  ): Promise<Awaited<ReturnType<Queue['getJob']>>>;
+  nthStart(id: string, nth: number): Promise<number>;
+  inState(id: string, state: string): Promise<Awaited<ReturnType<Queue['getJob']>>>;
   remove(): Promise<void>;
 }
 
@@ -204,25 +204,19 @@ function openFleet(redisUrl: string): Fleet {
       await worker.line((text) => text.includes('The probe takes jobs'));
       return worker;
     },
-    async add(name, seconds = 0) {
-      const data = { payload: { seconds }, request_ids: ['request-1'] };
+    async add(name, until = '') {
+      const data = { payload: { until }, request_ids: ['request-1'] };
       const job = await queue.add(name, data, jobOptions(processQueue, name));
       return String(job.id);
     },
-    nthStart: (id, nth, timeoutMilliseconds) =>
-      waitFor(
-        `start ${nth} of job ${id}`,
-        async () => {
-          const pid = await redis.lindex(`${prefix}:starts:${id}`, nth - 1);
-          return pid === null ? undefined : Number(pid);
-        },
-        timeoutMilliseconds,
-      ),
-    inState: (id, state, timeoutMilliseconds) =>
-      waitFor(
-        `job ${id} is ${state}`,
-        async () => ((await queue.getJobState(id)) === state ? queue.getJob(id) : undefined),
-        timeoutMilliseconds,
+    nthStart: (id, nth) =>
+      waitFor(`start ${nth} of job ${id}`, async () => {
+        const pid = await redis.lindex(`${prefix}:starts:${id}`, nth - 1);
+        return pid === null ? undefined : Number(pid);
+      }),
+    inState: (id, state) =>
+      waitFor(`job ${id} is ${state}`, async () =>
+        (await queue.getJobState(id)) === state ? queue.getJob(id) : undefined,
       ),
     async remove() {
       for (const worker of workers) worker.kill('SIGKILL');

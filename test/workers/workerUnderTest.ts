@@ -53,11 +53,7 @@ export interface Workbench {
   /** Puts any data under any name, past the contract. */
   addRaw(name: string, data: unknown): Promise<string>;
   /** The job once it stands in that state. */
-  inState(
-    id: string,
-    state: string,
-    timeoutMilliseconds?: number,
-  ): Promise<Awaited<ReturnType<Queue['getJob']>>>;
+  inState(id: string, state: string): Promise<Awaited<ReturnType<Queue['getJob']>>>;
   remove(): Promise<void>;
 }
 
@@ -99,15 +95,11 @@ export function openWorkbench(redisUrl = String(process.env.REDIS_URL)): Workben
       const job = await queue.add(name, data, jobOptions(probeQueue, 'probe'));
       return String(job.id);
     },
-    inState: (id, state, timeoutMilliseconds) =>
-      waitFor(
-        `job ${id} is ${state}`,
-        async () => {
-          const reached = (await queue.getJobState(id)) === state;
-          return reached ? queue.getJob(id) : undefined;
-        },
-        timeoutMilliseconds,
-      ),
+    inState: (id, state) =>
+      waitFor(`job ${id} is ${state}`, async () => {
+        const reached = (await queue.getJobState(id)) === state;
+        return reached ? queue.getJob(id) : undefined;
+      }),
     async remove() {
       await Promise.all(running.map((worker) => worker.drain(100)));
       for (const connection of connections) connection.disconnect();

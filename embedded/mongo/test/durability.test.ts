@@ -35,14 +35,15 @@ describe('kill -9 under load', () => {
     for (let round = 0; round < 4; round++) {
       const client = await MongoClient.connect(server.url, {
         retryWrites: false,
-        serverSelectionTimeoutMS: 500,
+        // How long the last ones wait for the server that was killed.
+        serverSelectionTimeoutMS: 3_000,
       });
       const load = Promise.all(
         Array.from({ length: 10 }, (_, worker) =>
           writeUntilItFails(client, `${round}-${worker}`, acknowledged),
         ),
       );
-      await expect.poll(() => acknowledged.length, { timeout: 20_000 }).toBeGreaterThan((round + 1) * 80);
+      await expect.poll(() => acknowledged.length).toBeGreaterThan((round + 1) * 80);
       await server.kill('SIGKILL');
       await load;
       await client.close();
@@ -57,7 +58,7 @@ describe('kill -9 under load', () => {
     const right = await client.db('crash').collection<Pair>('right').find().sort({ _id: 1 }).toArray();
     expect(left).toEqual(right);
     await client.close();
-  }, 60_000);
+  });
 });
 
 async function writeUntilItFails(client: MongoClient, name: string, acknowledged: string[]): Promise<void> {

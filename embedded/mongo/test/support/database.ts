@@ -24,7 +24,7 @@ export function useDatabase(options: MongoClientOptions = {}): TestDatabase {
       server = await ServerProcess.start();
       url = server.url;
     }
-    client = await MongoClient.connect(url, { serverSelectionTimeoutMS: 5000, ...options });
+    client = await MongoClient.connect(url, options);
   });
   afterAll(async () => {
     await client?.db(name).dropDatabase();
