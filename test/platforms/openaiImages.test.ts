@@ -119,7 +119,7 @@ describe('a refusal', () => {
   test.each([
     ['unsaid', null],
     [{ seconds: 7 }, 7_000],
-    [{ milliseconds: 250 }, 250],
+    [{ milliseconds: 2_500 }, 2_500],
   ] as const)('429 with the wait %o is a rate limit', async (retryAfter, expected) => {
     expect(await outcomeOf({ kind: 'rate-limit', retryAfter })).toMatchObject({
       kind: 'rate-limited',
@@ -127,6 +127,23 @@ describe('a refusal', () => {
       limits: { requests: { limit: 10_000 }, tokens: { limit: 10_000_000 } },
     });
     expect(server.received).toHaveLength(1);
+  });
+
+  test.each([
+    { 'retry-after': '0' },
+    { 'retry-after': '0.2' },
+    { 'retry-after-ms': '250' },
+    { 'retry-after': new Date(Date.now() - 60_000).toUTCString() },
+  ])('429 with %o waits a second', async (headers) => {
+    expect(await answering(429, { code: 'rate_limit_exceeded' }, headers)).toMatchObject({
+      retryAfterMilliseconds: 1_000,
+    });
+  });
+
+  test.each(['-5', '+3', '5, 5', 'soon'])('429 with the wait %o names no time', async (wait) => {
+    expect(await answering(429, { code: 'rate_limit_exceeded' }, { 'retry-after': wait })).toMatchObject({
+      retryAfterMilliseconds: null,
+    });
   });
 
   test('429 with an endless wait waits no longer than an hour', async () => {

@@ -24,6 +24,8 @@ const LARGEST_ANSWER_BYTES = 8 * 1_024 * 1_024;
 const LONGEST_CODE = 60;
 const LONGEST_MESSAGE = 300;
 const LONGEST_RETRY_AFTER_MILLISECONDS = 3_600_000;
+/** Else one that refuses everything and says `0` would be asked without an end. */
+const SHORTEST_RETRY_AFTER_MILLISECONDS = 1_000;
 /** What the API adds to each prompt (6 as measured by others), with room. */
 const PROMPT_OVERHEAD_TOKENS = 16;
 
@@ -184,10 +186,11 @@ function readBase64(text: unknown): Buffer | undefined {
 
 function retryAfter(headers: Headers | undefined): number | null {
   const milliseconds = headers?.get('retry-after-ms');
-  if (milliseconds && /^\d+(\.\d+)?$/.test(milliseconds)) {
-    return Math.min(Math.ceil(Number(milliseconds)), LONGEST_RETRY_AFTER_MILLISECONDS);
-  }
-  return readRetryAfter(headers?.get('retry-after'), LONGEST_RETRY_AFTER_MILLISECONDS) ?? null;
+  const asked =
+    milliseconds && /^\d+(\.\d+)?$/.test(milliseconds)
+      ? Math.min(Math.ceil(Number(milliseconds)), LONGEST_RETRY_AFTER_MILLISECONDS)
+      : readRetryAfter(headers?.get('retry-after'), LONGEST_RETRY_AFTER_MILLISECONDS);
+  return asked === undefined ? null : Math.max(asked, SHORTEST_RETRY_AFTER_MILLISECONDS);
 }
 
 function named(status: number, code: string | undefined): string {
