@@ -3,6 +3,7 @@ import { endCall } from '../../models/iconCalls.ts';
 import { postponeGeneration, recordFile } from '../../models/iconGenerations.ts';
 import { putOff } from '../../models/iconImages.ts';
 import type { ImageOutcome } from '../../platforms/images/imageProvider.ts';
+import { LONGEST_WAIT_MILLISECONDS } from '../../platforms/images/rateLane.ts';
 import { ICON_LIMITS, verifyImage } from '../../platforms/images/verifyImage.ts';
 import type { Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
@@ -53,10 +54,11 @@ export async function callEnded(
       const pause = outcome.retryAfterMilliseconds ?? throttlePauses.refused(call.begun_at);
       await refused(work, call, outcome.message, run);
       await bookUsage(work, call, { tokens: 0, limits: outcome.limits, pause }, run);
+      // It is the lane that holds it back for the rest of the time, which an operator may cut short.
       return later(
         work,
         image,
-        { attempt: 'given-back', milliseconds: pause },
+        { attempt: 'given-back', milliseconds: Math.min(pause, LONGEST_WAIT_MILLISECONDS) },
         'the provider asks for less',
         run,
       );
