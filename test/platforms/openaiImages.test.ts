@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { createServer as createTcpServer, type Server } from 'node:net';
 import sharp from 'sharp';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { OpenAiBehaviour } from '../../sandbox/openai/behaviour.ts';
 import { type OpenAiServer, startOpenAiServer } from '../../sandbox/openaiServer.ts';
 import type { ImageRequest } from '../../src/platforms/images/imageProvider.ts';
 import { OpenAiImages, type OpenAiImagesOptions } from '../../src/platforms/images/openai.ts';
 import { readDuration } from '../../src/platforms/images/openaiLimits.ts';
 import { DEFAULT_MODEL, outputTokensAtMost } from '../../src/platforms/images/openaiModels.ts';
+import { selfSigned } from '../support/selfSigned.ts';
 
 const API_KEY = 'sk-test-4711-abcdefgh';
 const never = new AbortController().signal;
@@ -48,6 +51,18 @@ function outcomeOf(behaviour: OpenAiBehaviour, options: Partial<OpenAiImagesOpti
 
 function answering(status: number, error: object, headers: Record<string, string> = {}) {
   return outcomeOf({ kind: 'answer', status, body: JSON.stringify({ error }), headers });
+}
+
+/** Until the end of the test. */
+async function portOf(listener: Server): Promise<number> {
+  listener.listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    listener.close();
+  });
+  await once(listener, 'listening');
+  const address = listener.address();
+  if (address === null || typeof address === 'string') throw new Error('The server has no port');
+  return address.port;
 }
 
 describe('an image', () => {
@@ -235,18 +250,11 @@ describe('an unknown outcome', () => {
     const slow = createServer((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.write('{"created":1,');
-    }).listen(0, '127.0.0.1');
-    await once(slow, 'listening');
-    const address = slow.address();
-    if (address === null || typeof address === 'string') throw new Error('The server has no port');
-    try {
-      const baseUrl = `http://127.0.0.1:${address.port}/v1`;
-      const outcome = await provider({ baseUrl, timeoutMilliseconds: 300 }).generate(request, never);
-      expect(outcome).toEqual({ kind: 'unknown', message: 'No answer within 0.3 s' });
-    } finally {
-      slow.closeAllConnections();
-      slow.close();
-    }
+    });
+    onTestFinished(() => slow.closeAllConnections());
+    const baseUrl = `http://127.0.0.1:${await portOf(slow)}/v1`;
+    const outcome = await provider({ baseUrl, timeoutMilliseconds: 300 }).generate(request, never);
+    expect(outcome).toEqual({ kind: 'unknown', message: 'No answer within 0.3 s' });
   });
 
   test('stopped while it runs', async () => {
@@ -275,6 +283,39 @@ describe('nothing was sent', () => {
 
   test('to a name that does not exist', async () => {
     const baseUrl = 'http://images.invalid/v1';
+    expect(await provider({ baseUrl }).generate(request, never)).toMatchObject({ kind: 'failed' });
+  });
+
+  test('to a server whose certificate is not trusted, which is for an operator', async () => {
+    let requests = 0;
+    const secure = createSecureServer(selfSigned(), () => {
+      requests += 1;
+    });
+    const baseUrl = `https://127.0.0.1:${await portOf(secure)}/v1`;
+    expect(await provider({ baseUrl }).generate(request, never)).toEqual({
+      kind: 'quota-exhausted',
+      message: expect.stringContaining('DEPTH_ZERO_SELF_SIGNED_CERT'),
+    });
+    expect(requests).toBe(0);
+  });
+
+  test('to a port that is never called, which is for an operator', async () => {
+    const baseUrl = 'http://127.0.0.1:6000/v1';
+    expect(await provider({ baseUrl }).generate(request, never)).toMatchObject({ kind: 'quota-exhausted' });
+  });
+
+  test('to a server without encryption, asked for it', async () => {
+    const baseUrl = server.url.replace('http:', 'https:');
+    expect(await provider({ baseUrl }).generate(request, never)).toEqual({
+      kind: 'failed',
+      message: 'The image API cannot be reached',
+    });
+    expect(server.received).toHaveLength(0);
+  });
+
+  test('to a server that hangs up before the connection is encrypted', async () => {
+    const hangsUp = createTcpServer((socket) => socket.once('data', () => socket.destroy()));
+    const baseUrl = `https://127.0.0.1:${await portOf(hangsUp)}/v1`;
     expect(await provider({ baseUrl }).generate(request, never)).toMatchObject({ kind: 'failed' });
   });
 

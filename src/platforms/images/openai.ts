@@ -1,8 +1,8 @@
 import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai';
 import type { ImageSettings } from '../../domain/icons/icon.ts';
 import { AnswerTooLongError, boundedFetch } from '../boundedFetch.ts';
+import { type FaultBeforeSending, faultBeforeSending } from '../faultBeforeSending.ts';
 import { readRetryAfter } from '../retryAfter.ts';
-import { wasNeverSent } from '../wasNeverSent.ts';
 import type { ImageOutcome, ImageProvider, ImageRequest } from './imageProvider.ts';
 import { readLimitHints } from './openaiLimits.ts';
 import { type ImageQuality, outputTokensAtMost, type SupportedModel } from './openaiModels.ts';
@@ -48,7 +48,7 @@ const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 409, 425]);
 /**
  * OpenAI's images API. Never tries again by itself.
  *
- * A wrong key, missing access or a wrong address (3xx, 401, 403, 404) ends as `quota-exhausted`: no image would go better
+ * A wrong key, missing access or a wrong address (3xx, 401, 403, 404, a certificate that nobody trusts) ends as `quota-exhausted`: no image would go better
  * than the last, so the queue stops for an operator instead of failing one image after the other. An answer of status 200
  * that cannot be read ends as `unknown`: it was paid.
  */
@@ -115,7 +115,8 @@ export class OpenAiImages implements ImageProvider {
 
   #outcomeOf(error: unknown, signal: AbortSignal, timeout: AbortSignal): ImageOutcome {
     if (error instanceof APIError && error.status !== undefined) return this.#refusal(error, error.status);
-    if (wasNeverSent(error)) return { kind: 'failed', message: 'The image API cannot be reached' };
+    const fault = faultBeforeSending(error);
+    if (fault) return notSent(fault);
     if (signal.aborted) return unknown('The call was stopped');
     if (timeout.aborted) {
       return unknown(`No answer within ${this.#options.timeoutMilliseconds / 1_000} s`);
@@ -195,6 +196,13 @@ function retryAfter(headers: Headers | undefined): number | null {
 
 function named(status: number, code: string | undefined): string {
   return code === undefined ? `${status}` : `${status} ${code.slice(0, LONGEST_CODE)}`;
+}
+
+function notSent({ reason, isForOperator }: FaultBeforeSending): ImageOutcome {
+  const message = 'The image API cannot be reached';
+  return isForOperator
+    ? { kind: 'quota-exhausted', message: `${message}: ${reason}` }
+    : { kind: 'failed', message };
 }
 
 function unknown(message: string): ImageOutcome {
