@@ -237,10 +237,20 @@ describe('an unknown outcome', () => {
     expect(server.received).toHaveLength(1);
   });
 
+  test('an answer without an image tells the tokens that it cost', async () => {
+    const body = '{"created":1,"data":[],"usage":{"total_tokens":1234}}';
+    expect(await outcomeOf({ kind: 'make-and-answer', body })).toMatchObject({
+      kind: 'unknown',
+      tokens: 1_234,
+    });
+    expect(await outcomeOf({ kind: 'make-and-drop' })).toMatchObject({ kind: 'unknown', tokens: null });
+  });
+
   test('no answer in time', async () => {
     expect(await outcomeOf({ kind: 'make-and-hang' }, { timeoutMilliseconds: 200 })).toEqual({
       kind: 'unknown',
       message: 'No answer within 0.2 s',
+      tokens: null,
     });
     expect(server.paid).toHaveLength(1);
     expect(server.received).toHaveLength(1);
@@ -254,7 +264,7 @@ describe('an unknown outcome', () => {
     onTestFinished(() => slow.closeAllConnections());
     const baseUrl = `http://127.0.0.1:${await portOf(slow)}/v1`;
     const outcome = await provider({ baseUrl, timeoutMilliseconds: 300 }).generate(request, never);
-    expect(outcome).toEqual({ kind: 'unknown', message: 'No answer within 0.3 s' });
+    expect(outcome).toEqual({ kind: 'unknown', message: 'No answer within 0.3 s', tokens: null });
   });
 
   test('stopped while it runs', async () => {
@@ -266,6 +276,7 @@ describe('an unknown outcome', () => {
     expect(await provider().generate(request, stop.signal)).toEqual({
       kind: 'unknown',
       message: 'The call was stopped',
+      tokens: null,
     });
     expect(server.paid).toHaveLength(1);
   });

@@ -168,14 +168,13 @@ function textOf({ error }: APIError, field: 'code' | 'type' | 'message'): string
 
 function readImage(answer: OpenAI.ImagesResponse, headers: Headers): ImageOutcome {
   const bytes = readBase64(answer?.data?.[0]?.b64_json);
-  if (bytes === undefined) return unknown('The answer holds no image');
-  const tokens = answer.usage?.total_tokens;
-  return {
-    kind: 'image',
-    bytes,
-    tokens: typeof tokens === 'number' && Number.isSafeInteger(tokens) && tokens >= 0 ? tokens : null,
-    limits: readLimitHints(headers),
-  };
+  const tokens = readTokens(answer?.usage?.total_tokens);
+  if (bytes === undefined) return unknown('The answer holds no image', tokens);
+  return { kind: 'image', bytes, tokens, limits: readLimitHints(headers) };
+}
+
+function readTokens(tokens: unknown): number | null {
+  return typeof tokens === 'number' && Number.isSafeInteger(tokens) && tokens >= 0 ? tokens : null;
 }
 
 /** Node's own decoder leaves out whatever it does not know. */
@@ -205,6 +204,6 @@ function notSent({ reason, isForOperator }: FaultBeforeSending): ImageOutcome {
     : { kind: 'failed', message };
 }
 
-function unknown(message: string): ImageOutcome {
-  return { kind: 'unknown', message };
+function unknown(message: string, tokens: number | null = null): ImageOutcome {
+  return { kind: 'unknown', message, tokens };
 }

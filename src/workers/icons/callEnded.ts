@@ -87,9 +87,14 @@ export async function callEnded(
       await refused(work, call, outcome.message, run);
       await bookUsage(work, call, { tokens: 0 }, run);
       return attemptFailed(work, image, call, outcome.message, run);
-    case 'unknown':
-      // Its tokens are not known either, so their bound stays booked.
-      return paidForNothing(work, image, call, outcome.message, run);
+    case 'unknown': {
+      // Where no answer tells its tokens their bound stays booked.
+      const [end] = await Promise.all([
+        paidForNothing(work, image, call, outcome, run),
+        bookUsage(work, call, { tokens: outcome.tokens }, run),
+      ]);
+      return end;
+    }
   }
 }
 
@@ -101,7 +106,9 @@ async function received(
   run: Run,
 ): Promise<Outcome> {
   const verified = await verifyImage(bytes, ICON_LIMITS);
-  if (verified.kind === 'invalid') return paidForNothing(work, image, call, verified.message, run);
+  if (verified.kind === 'invalid') {
+    return paidForNothing(work, image, call, { message: verified.message, tokens }, run);
+  }
   const file = await storeIcon(work, image, verified.png, survivingLostLock(run));
   const { category, style, color_scheme } = image;
   const recorded = {
@@ -131,12 +138,16 @@ async function paidForNothing(
   work: IconWork,
   image: IconImage,
   call: EndedCall,
-  message: string,
+  { message, tokens }: Pick<Extract<ImageOutcome, { kind: 'unknown' }>, 'message' | 'tokens'>,
   run: Run,
 ): Promise<Outcome> {
   if (call.call_id === undefined) return attemptFailed(work, image, call, message, run);
   const { call_id } = call;
-  await writeDown(() => endCall(work.connection, call_id, 'unknown', message), endOfLease(work, call), run);
+  await writeDown(
+    () => endCall(work.connection, call_id, 'unknown', message, tokens),
+    endOfLease(work, call),
+    run,
+  );
   run.logger.warn(
     { image_id: image.image_id, call_id: call.call_id, message },
     'a call was paid for nothing',
