@@ -13,6 +13,7 @@ import { sendStream } from '../../sendStream.ts';
 import { ArchiveKeeper } from './archiveKeeper.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
 import { newRoute } from './iconsRoute.ts';
+import { FILE_ANSWERS } from './images.ts';
 import { BatchPath, requireBatch } from './requireBatch.ts';
 import { serveObject, timeLeft } from './serveObject.ts';
 import { type ZipEntry, zipOf } from './zipStream.ts';
@@ -30,11 +31,13 @@ export function batchZipRoute(dependencies: ZipDependencies): Route {
     path: '/api/icons/batch/:id/zip',
     documentation: {
       summary: 'The icons of a finished batch as a zip archive',
-      description: 'In the order of the request. Images that failed, and icons deleted since, are left out.',
+      description:
+        'In the order of the request. Images that failed, and icons deleted since, are left out. From the second time on ranges and conditional requests are answered.',
       tags: ['Icons'],
       requestParams: { path: BatchPath },
       responses: {
         200: { description: 'The archive', content: { 'application/zip': {} } },
+        ...FILE_ANSWERS,
         404: { description: 'No such batch, or it has no icons' },
         409: { description: 'The batch is not finished' },
       },
