@@ -75,7 +75,7 @@ async function resume({ environment, redis, connection, queues }: OpenSystem): P
   for (const [model, milliseconds] of rests) {
     const minutes = Math.ceil(milliseconds / 60_000);
     printLine(
-      `The rest that the image API had asked for (${model}, another ${minutes} minutes) is over. If it asks for less again, a new one begins.`,
+      `The rest that the image API had asked for (${model}, another ${minutes} min) is over. If it asks for less again, a new one begins.`,
     );
   }
 }
