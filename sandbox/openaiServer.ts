@@ -164,6 +164,7 @@ export async function startOpenAiServer(options: OpenAiServerOptions): Promise<O
         pay(generation, usage);
         return succeed(response, behaviour.body);
       case 'rate-limit':
+        await behaviour.until;
         return refuse(response, rateLimited(behaviour.retryAfter ?? 'unsaid'));
       case 'no-quota':
         await behaviour.until;

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { CALL_OUTCOMES, type CallOutcome, type IconCall } from '../src/domain/icons/call.ts';
 import { countCalls, listCalls } from '../src/models/iconCalls.ts';
 import { grantTime } from '../src/models/iconSweeps.ts';
+import { LaneRests } from '../src/platforms/images/laneRests.ts';
 import { iconsQueue } from '../src/queues/icons.ts';
 import { withRedis } from '../src/runtime/outage.ts';
 import { auditCommand } from './command/auditCommand.ts';
@@ -42,7 +43,9 @@ program
 
 program
   .command('resume')
-  .description('start images again, after a pause by an operator or because the quota was used up')
+  .description(
+    'start images again, after a pause by an operator or because the quota was used up, or before the end of a rest that the image API asked for',
+  )
   .action(() => withSystem('npm run icons -- resume', resume));
 
 await runProgram(program, []);
@@ -62,12 +65,19 @@ async function pause({ connection, queues }: OpenSystem): Promise<void> {
   printLine('No more images are started. npm run icons -- resume goes on.');
 }
 
-async function resume({ connection, queues }: OpenSystem): Promise<void> {
+async function resume({ environment, redis, connection, queues }: OpenSystem): Promise<void> {
   const queue = queues.of(iconsQueue);
   await grantTime(connection);
   await withRedis(() => queue.resume());
+  const rests = await new LaneRests(redis, environment.REDIS_PREFIX).end();
   await auditCommand(connection, 'icons.resume', queue.name);
   printLine('Images are started again.');
+  for (const [model, milliseconds] of rests) {
+    const minutes = Math.ceil(milliseconds / 60_000);
+    printLine(
+      `The rest that the image API had asked for (${model}, another ${minutes} min) is over. If it asks for less again, a new one begins.`,
+    );
+  }
 }
 
 function asJson({ begun_at, ended_at, ...call }: IconCall): string {

@@ -22,7 +22,12 @@ export type OpenAiBehaviour =
   /** Made and paid; answers 200 with this instead of the contract's body. */
   | { readonly kind: 'make-and-answer'; readonly body: string }
   /** 429. */
-  | { readonly kind: 'rate-limit'; readonly retryAfter?: RetryAfter }
+  | {
+      readonly kind: 'rate-limit';
+      readonly retryAfter?: RetryAfter;
+      /** What the answer waits for. @defaultValue nothing */
+      readonly until?: Promise<unknown>;
+    }
   /** 429 `insufficient_quota`. */
   | {
       readonly kind: 'no-quota';

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import { pino } from 'pino';
 import { type Environment, readEnvironment } from '../../config/env.ts';
@@ -15,6 +16,7 @@ import { CONNECT_LIMIT_MILLISECONDS } from './withMongo.ts';
 /** What a command can reach of an installation. */
 export interface OpenSystem {
   readonly environment: Environment;
+  readonly redis: Redis;
   readonly connection: Connection;
   readonly queues: OpenQueues;
   /** The `npm start` that runs on this MongoDB, as far as the data folder tells. */
@@ -64,7 +66,7 @@ async function connectAndWork(
       },
     );
     await prepareCollections(connection);
-    await work({ environment, connection, queues, running });
+    await work({ environment, redis, connection, queues, running });
   } finally {
     await queues.close();
     redis.disconnect();

@@ -1,8 +1,9 @@
 import type { Server } from 'node:http';
 import express from 'express';
 import { countUncertainCalls } from '../models/iconCalls.ts';
+import { LaneRests } from '../platforms/images/laneRests.ts';
 import { HttpMetrics } from '../runtime/httpMetrics.ts';
-import { createRegistry, observeIconCalls, observeQueues } from '../runtime/metrics.ts';
+import { createRegistry, observeIconCalls, observeIconRests, observeQueues } from '../runtime/metrics.ts';
 import { createAccessCheck } from './access/accessCheck.ts';
 import { mountBoard } from './board.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from './deadline.ts';
@@ -34,6 +35,8 @@ export function createServer(dependencies: ApiDependencies, domainRoutes: readon
   observeIconCalls(registry, () =>
     withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', countUncertainCalls(mongo)),
   );
+  const rests = new LaneRests(redis, environment.REDIS_PREFIX);
+  observeIconRests(registry, () => withinDeadline(ANSWER_MILLISECONDS, 'Redis', rests.read()));
 
   const platformRoutes: readonly Route[] = [
     ...healthRoutes(status),

@@ -1,10 +1,12 @@
 import type { ClientSession, Connection } from 'mongoose';
 import { ACTIVE_STATUSES, canRetry, type IconBatch, isActive } from '../domain/icons/batch.ts';
 import { completedEvent, failedEvent, progressEvent } from '../domain/icons/batchEvents.ts';
+import type { BatchRequest } from '../domain/icons/batchRequest.ts';
 import { type IconImage, OPEN_STATUSES } from '../domain/icons/icon.ts';
 import { addToEventOutbox } from './eventOutbox.ts';
 import { type BatchChange, changeBatch, readBatch } from './iconBatchChanges.ts';
 import { askAgain, endImages, type NewRound, openImages } from './iconBatchImages.ts';
+import { keepBatchMetadata } from './iconBatchMetadata.ts';
 import { type MonthlyBudget, takeFromBudget } from './iconBudgets.ts';
 import { type BatchDocument, batches, confirmableSince, images, toBatch } from './iconDocuments.ts';
 import { type NewImage, newDocument } from './iconImages.ts';
@@ -13,19 +15,19 @@ import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
 /** A batch as it is asked for. */
-export type NewBatch = Pick<
-  IconBatch,
-  | 'batch_id'
-  | 'owner'
-  | 'categories'
-  | 'variations'
-  | 'style'
-  | 'color_scheme'
-  | 'metadata'
-  | 'concurrency'
-  | 'credits_user_id'
-  | 'reservation_id'
->;
+export type NewBatch = Pick<BatchRequest, 'metadata'> &
+  Pick<
+    IconBatch,
+    | 'batch_id'
+    | 'owner'
+    | 'categories'
+    | 'variations'
+    | 'style'
+    | 'color_scheme'
+    | 'concurrency'
+    | 'credits_user_id'
+    | 'reservation_id'
+  >;
 
 /** What is left to do when nothing of a batch's flow runs any more. */
 export type BatchEnd =
@@ -77,6 +79,7 @@ export async function createBatch(
     }
     await takeReservation(connection, batch.reservation_id, session);
     await batches(connection).insertOne(newBatchDocument(batch, newImages.length), { session });
+    await keepBatchMetadata(connection, batch.batch_id, batch.metadata, session);
     await images(connection).insertMany(
       newImages.map((image) => newDocument(image, image.index < batch.concurrency, budget)),
       { session },
@@ -260,12 +263,11 @@ function activeBatches(connection: Connection, owners: readonly string[]) {
     .limit(MOST_ACTIVE_BATCHES);
 }
 
-function newBatchDocument({ batch_id, ...batch }: NewBatch, total: number): BatchDocument {
+function newBatchDocument({ batch_id, metadata: _kept, ...batch }: NewBatch, total: number): BatchDocument {
   const now = new Date();
   return {
     ...batch,
     _id: batch_id,
-    metadata: batch.metadata === null ? null : JSON.stringify(batch.metadata),
     status: 'pending',
     total,
     successful: 0,

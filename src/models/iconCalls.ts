@@ -35,15 +35,20 @@ export async function addCall(
   );
 }
 
-/** Writes down how a pending call ended. Changes nothing when its outcome is written down already. */
+/**
+ * Writes down how a pending call ended. Changes nothing when its outcome is written down already.
+ *
+ * @param tokens - that were charged; nothing when no answer says so
+ */
 export async function endCall(
   connection: Connection,
   callId: string,
   outcome: Exclude<CallOutcome, 'pending'>,
-  detail?: string,
+  detail: string | null = null,
+  tokens: number | null = null,
 ): Promise<void> {
   await inTransaction(connection, async (session) => {
-    const ended = await setOutcome(connection, { _id: callId }, outcome, { detail: detail ?? null }, session);
+    const ended = await setOutcome(connection, { _id: callId }, outcome, { detail, tokens }, session);
     if (ended && outcome === 'unknown') await countUnknown(connection, ended.content_key, 1, session);
   });
 }

@@ -4,6 +4,7 @@ import type { BatchEventContent } from '../domain/icons/events.ts';
 import type { IconImage } from '../domain/icons/icon.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
+import { prepareIconBatchMetadata } from './iconBatchMetadata.ts';
 import { type FileFields, fileSchema, prepareIconGenerations, toFile } from './iconGenerationDocuments.ts';
 import { prepareIconReservations } from './iconReservations.ts';
 
@@ -20,8 +21,6 @@ const batchSchema = new Schema(
     variations: { type: Number, required: true },
     style: { type: String, required: true },
     color_scheme: { type: String, required: true },
-    /** Of callers, as JSON text: no name in it means anything to MongoDB. */
-    metadata: String,
     total: { type: Number, required: true },
     successful: { type: Number, required: true },
     failed: { type: Number, required: true },
@@ -130,6 +129,7 @@ const budgetSchema = new Schema(
 
 export async function prepareIcons(connection: Connection): Promise<void> {
   await createMissing(connection, 'IconBatch', batchSchema);
+  await prepareIconBatchMetadata(connection);
   await createMissing(connection, 'IconImage', imageSchema);
   await createMissing(connection, 'IconBatchEvent', eventSchema);
   await prepareIconGenerations(connection);
@@ -139,12 +139,8 @@ export async function prepareIcons(connection: Connection): Promise<void> {
 }
 
 export interface BatchDocument
-  extends Omit<
-    IconBatch,
-    'batch_id' | 'metadata' | 'created_at' | 'started_at' | 'completed_at' | 'progressed_at'
-  > {
+  extends Omit<IconBatch, 'batch_id' | 'created_at' | 'started_at' | 'completed_at' | 'progressed_at'> {
   _id: string;
-  metadata: string | null;
   created_at: Date;
   started_at: Date | null;
   completed_at: Date | null;
@@ -212,18 +208,10 @@ export function confirmableSince(): Date {
 }
 
 export function toBatch(document: BatchDocument): IconBatch {
-  const {
-    _id,
-    confirmed: _confirmed,
-    finished_round: _round,
-    calls_begun: _calls,
-    metadata,
-    ...batch
-  } = document;
+  const { _id, confirmed: _confirmed, finished_round: _round, calls_begun: _calls, ...batch } = document;
   return {
     ...batch,
     batch_id: _id,
-    metadata: metadata === null ? null : JSON.parse(metadata),
     created_at: batch.created_at.getTime(),
     started_at: batch.started_at?.getTime() ?? null,
     completed_at: batch.completed_at?.getTime() ?? null,

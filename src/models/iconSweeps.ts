@@ -2,6 +2,7 @@ import type { Connection, mongo } from 'mongoose';
 import type { IconBatch } from '../domain/icons/batch.ts';
 import type { IconImage } from '../domain/icons/icon.ts';
 import { usable } from '../runtime/mongo.ts';
+import { removeBatchMetadata } from './iconBatchMetadata.ts';
 import { type BatchDocument, batches, events, images, toBatch, toImage } from './iconDocuments.ts';
 import { generations } from './iconGenerationDocuments.ts';
 import { OPEN_IMAGES } from './iconImages.ts';
@@ -176,6 +177,7 @@ async function removeBatch(connection: Connection, batchId: string, by: Date): P
     if (gone.deletedCount === 0) return;
     await images(connection).deleteMany({ batch_id: batchId }, { session });
     await events(connection).deleteMany({ batch_id: batchId }, { session });
+    await removeBatchMetadata(connection, batchId, session);
   });
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { describeFailure, readBounded } from './boundedAnswer.ts';
-import { wasNeverSent } from './wasNeverSent.ts';
+import { faultBeforeSending } from './faultBeforeSending.ts';
 
 /** What became of a change at the other server. */
 export type CreditsCallOutcome =
@@ -127,7 +127,7 @@ export class CreditsServer {
       if (timeout.aborted) {
         return { failure: `no answer within ${this.#timeoutMilliseconds / 1_000} s`, wasSent: true };
       }
-      return { failure: `no answer: ${describeFailure(error)}`, wasSent: !wasNeverSent(error) };
+      return { failure: `no answer: ${describeFailure(error)}`, wasSent: !faultBeforeSending(error) };
     }
   }
 }

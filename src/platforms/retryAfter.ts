@@ -1,3 +1,6 @@
+/** Not in the standard, and sent all the same: fractions. */
+const SECONDS = /^\d+(\.\d+)?$/;
+
 /**
  * What a `Retry-After` header asks for, in milliseconds: seconds or a date (RFC 9110, 10.2.3).
  *
@@ -8,8 +11,14 @@ export function readRetryAfter(
   header: string | null | undefined,
   longestMilliseconds: number,
 ): number | undefined {
-  if (header === null || header === undefined) return undefined;
-  const milliseconds = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
-  if (Number.isNaN(milliseconds)) return undefined;
+  const text = header?.trim() ?? '';
+  const milliseconds = SECONDS.test(text) ? Math.ceil(Number(text) * 1_000) : untilDate(text);
+  if (milliseconds === undefined) return undefined;
   return Math.min(Math.max(milliseconds, 0), longestMilliseconds);
+}
+
+/** `Date.parse` takes nearly any text for a date: `-5` is one in 2001. So it has to read as it is written. */
+function untilDate(text: string): number | undefined {
+  const time = Date.parse(text);
+  return new Date(time).toUTCString() === text ? time - Date.now() : undefined;
 }

@@ -59,3 +59,23 @@ export function observeIconCalls(
     },
   });
 }
+
+/**
+ * Registers how long the making of icons still rests, because the image provider asked for it. It is read when the metrics are
+ * scraped.
+ *
+ * @param read - milliseconds by model; a failure leaves them out of that scrape
+ */
+export function observeIconRests(registry: Registry, read: () => Promise<ReadonlyMap<string, number>>): void {
+  new Gauge({
+    name: 'millrace_icon_rest_seconds',
+    help: 'For how long no call of the image provider begins, because its last 429 asked for that',
+    labelNames: ['model'],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      const rests = await read().catch(() => new Map<string, number>());
+      for (const [model, milliseconds] of rests) this.set({ model }, milliseconds / 1_000);
+    },
+  });
+}

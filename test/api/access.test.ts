@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { LaneRests } from '../../src/platforms/images/laneRests.ts';
+import { RateLane } from '../../src/platforms/images/rateLane.ts';
 import { usageQueue } from '../../src/queues/usage.ts';
 import { type ApiServer, startApiServer } from './apiServer.ts';
 
@@ -40,6 +42,17 @@ test('metrics count requests by pattern, never by path', async () => {
   expect(metrics).not.toContain('some-odd-id');
   expect(metrics).toContain('millrace_queue_jobs{queue="usage",state="waiting"} 0');
   expect(metrics).toContain('millrace_icon_calls{outcome="unknown"} 0');
+});
+
+test('metrics tell how long the image API is left alone', async () => {
+  const lane = new RateLane(api.redis, api.prefix, 'gpt-image-2', { requests: 1, tokens: 1, images: 1 });
+  await lane.pause(3_600_000);
+  onTestFinished(async () => {
+    await new LaneRests(api.redis, api.prefix).end();
+  });
+  const metrics = await (await get('/metrics', { 'x-api-key': api.adminKey })).text();
+  expect(metrics).toMatch(/^millrace_icon_rest_seconds\{model="gpt-image-2"\} 3[56]\d\d/m);
+  expect(metrics).toContain('millrace_icon_rest_seconds{model="gpt-image-1.5"} 0\n');
 });
 
 test('a job is shown without its payload; odd ids are harmless', async () => {

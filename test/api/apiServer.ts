@@ -19,6 +19,8 @@ export interface ApiServer {
   readonly adminKey: string;
   readonly board: { readonly username: string; readonly password: string };
   readonly redis: Redis;
+  /** Of its keys in Redis. */
+  readonly prefix: string;
   readonly queues: OpenQueues;
   close(): Promise<void>;
 }
@@ -75,6 +77,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     adminKey,
     board,
     redis,
+    prefix,
     queues,
     async close() {
       server.closeAllConnections();

@@ -316,7 +316,6 @@ const RUNNING: IconBatch = {
   variations: 1,
   style: 'modern',
   color_scheme: 'brand_colors',
-  metadata: null,
   total: 1,
   successful: 0,
   failed: 0,

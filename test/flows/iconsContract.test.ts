@@ -489,6 +489,8 @@ test('every endpoint stands in the OpenAPI document', async () => {
   for (const [method, path] of ENDPOINTS) {
     expect(body.paths[path.replace('/x/', '/{id}/')]).toHaveProperty(method.toLowerCase());
   }
+  const { responses } = body.paths['/api/icons/batch/{id}/zip'].get;
+  expect(Object.keys(responses)).toEqual(expect.arrayContaining(['200', '206', '304', '416']));
 });
 
 test('in open mode nobody needs a token, everything is one user’s, and a start is answered with 200', async () => {

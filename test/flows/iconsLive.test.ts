@@ -231,6 +231,20 @@ test('server-sent events go on where the reader stopped, at another web process'
   const refused = await EventSource.open(`${urlOf(0)}${path}`, { authorization: `Bearer ${stranger}` });
   expect(refused.status).toBe(404);
   for (const source of [whole, second, nothingLeft, refused]) source.close();
+
+  const late = await EventSource.open(`${urlOf(0)}${path}`, { authorization });
+  await waitFor('the end', async () => late.ended || undefined);
+  expect(late.events.map(({ event }) => event)).toEqual(['batch_progress', 'job_completed']);
+  for (const cut of [1, 2]) {
+    const before = late.events.slice(0, cut);
+    const id = before.findLast((event) => event.id !== '')?.id;
+    const rest = await EventSource.open(`${urlOf(1)}${path}`, {
+      authorization,
+      ...(id === undefined ? {} : { 'last-event-id': id }),
+    });
+    await waitFor('the end', async () => rest.ended || undefined);
+    expect([...before, ...rest.events].map(({ event }) => event)).toContain('job_completed');
+  }
 });
 
 test('in open mode everybody is one user, who may join, and foreign pages may start nothing', async () => {

@@ -1,4 +1,7 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
@@ -7,13 +10,14 @@ import { ArchiveKeeper } from '../../src/api/routes/icons/archiveKeeper.ts';
 import { zipOf } from '../../src/api/routes/icons/zipStream.ts';
 import { archiveFolder, archivePath } from '../../src/domain/icons/archivePath.ts';
 import type { IconFile, IconImage } from '../../src/domain/icons/icon.ts';
-import { cancelBatch, finishBatch } from '../../src/models/iconBatches.ts';
+import { cancelBatch, finishBatch, markSettled } from '../../src/models/iconBatches.ts';
 import { recordFile } from '../../src/models/iconGenerations.ts';
 import { concludeImage } from '../../src/models/iconImages.ts';
+import { removeOld } from '../../src/models/iconSweeps.ts';
 import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import type { ObjectStorage } from '../../src/platforms/storage/objectStorage.ts';
 import { StorageUnavailableError } from '../../src/platforms/storage/storageErrors.ts';
-import { at, createdBatch, FAILURE } from '../models/iconFixtures.ts';
+import { at, createdBatch, FAILURE, setBatch } from '../models/iconFixtures.ts';
 import { createIconFilesApi, type IconFilesApi, storeBytes } from '../support/iconFilesApi.ts';
 import { openSandboxBucket } from '../support/sandboxBucket.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
@@ -215,6 +219,7 @@ test('what lacks a file, or was not sent to its end, is not kept', async () => {
       path,
       folder: archiveFolder(batch_id),
       isWhole: () => true,
+      isWanted: () => Promise.resolve(true),
       onError: (error) => errors.push(error),
     });
   for await (const _ of keep()) break;
@@ -222,6 +227,49 @@ test('what lacks a file, or was not sent to its end, is not kept', async () => {
   for await (const _ of keep());
   expect(await icons.storage.stat(path)).toMatchObject({ size: 6 });
   expect(errors).toEqual([]);
+});
+
+test('an archive whose batch is removed while it is sent is not kept', async () => {
+  const { connection } = icons.system;
+  const asked = Promise.withResolvers<void>();
+  const removed = Promise.withResolvers<void>();
+  let reads = 0;
+  class LateDisk extends DiskStorage {
+    override async read(path: string) {
+      reads += 1;
+      if (reads === 2) {
+        asked.resolve();
+        await removed.promise;
+      }
+      return super.read(path);
+    }
+  }
+  const storage = new LateDisk(icons.root);
+  const server = await icons.serve(storage);
+  const { batch_id } = await finishedBatch('somebody', [500_000, 500_000]);
+  await markSettled(connection, batch_id, 1);
+  const zip = zipAs(server.adminKey, batch_id, {}, server.url);
+  await asked.promise;
+  await setBatch(connection, batch_id, { completed_at: new Date(1_000) });
+  expect(await removeOld(connection, 2_000, 10)).toBe(1);
+  await storage.removeFolder(archiveFolder(batch_id));
+  removed.resolve();
+  const files = unzipSync(new Uint8Array(await (await zip).arrayBuffer()));
+  expect(Object.keys(files)).toHaveLength(2);
+  await expect(readdir(join(icons.root, archiveFolder(batch_id)))).rejects.toThrow('ENOENT');
+});
+
+test('a process that is killed while it sends an archive leaves nothing behind', async () => {
+  const [root, temporary] = [await temporaryFolder(), await temporaryFolder()];
+  const sending = spawn(process.execPath, ['test/flows/archiveProcess.ts', root], {
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const over = once(sending, 'exit');
+  await once(sending.stdout, 'data');
+  sending.kill('SIGKILL');
+  await over;
+  expect(await readdir(temporary)).toEqual([]);
 });
 
 test('a storage that is away is answered with 503, and one that breaks off cuts the archive', async () => {

@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createServer as createSecureServer } from 'node:https';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type CreditsSandbox, startCreditsServer } from '../../sandbox/creditsServer.ts';
 import { CreditsServer, creditsBase } from '../../src/platforms/creditsServer.ts';
+import { selfSigned } from '../support/selfSigned.ts';
 
 const KEY = 'a-key-of-the-other-server';
 const deduction = { user_id: 'u 1&2', amount: 3, app_name: 'icons', description: 'Icon batch' };
@@ -102,6 +105,22 @@ describe('no answer', () => {
     });
     trickling.closeAllConnections();
     await new Promise((closed) => trickling.close(closed));
+  });
+
+  test('a certificate that is not trusted: certainly nothing was sent', async () => {
+    const secure = createSecureServer(selfSigned());
+    secure.listen(0, '127.0.0.1');
+    onTestFinished(() => {
+      secure.close();
+    });
+    await once(secure, 'listening');
+    const address = secure.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const stranger = new CreditsServer(`https://127.0.0.1:${address.port}`, KEY);
+    expect(await stranger.deduct(deduction, 'key')).toEqual({
+      kind: 'unavailable',
+      reason: 'no answer: DEPTH_ZERO_SELF_SIGNED_CERT',
+    });
   });
 
   test.each([

@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { createServer as createTcpServer, type Server } from 'node:net';
 import sharp from 'sharp';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { OpenAiBehaviour } from '../../sandbox/openai/behaviour.ts';
 import { type OpenAiServer, startOpenAiServer } from '../../sandbox/openaiServer.ts';
 import type { ImageRequest } from '../../src/platforms/images/imageProvider.ts';
 import { OpenAiImages, type OpenAiImagesOptions } from '../../src/platforms/images/openai.ts';
 import { readDuration } from '../../src/platforms/images/openaiLimits.ts';
 import { DEFAULT_MODEL, outputTokensAtMost } from '../../src/platforms/images/openaiModels.ts';
+import { selfSigned } from '../support/selfSigned.ts';
 
 const API_KEY = 'sk-test-4711-abcdefgh';
 const never = new AbortController().signal;
@@ -48,6 +51,18 @@ function outcomeOf(behaviour: OpenAiBehaviour, options: Partial<OpenAiImagesOpti
 
 function answering(status: number, error: object, headers: Record<string, string> = {}) {
   return outcomeOf({ kind: 'answer', status, body: JSON.stringify({ error }), headers });
+}
+
+/** Until the end of the test. */
+async function portOf(listener: Server): Promise<number> {
+  listener.listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    listener.close();
+  });
+  await once(listener, 'listening');
+  const address = listener.address();
+  if (address === null || typeof address === 'string') throw new Error('The server has no port');
+  return address.port;
 }
 
 describe('an image', () => {
@@ -119,7 +134,7 @@ describe('a refusal', () => {
   test.each([
     ['unsaid', null],
     [{ seconds: 7 }, 7_000],
-    [{ milliseconds: 250 }, 250],
+    [{ milliseconds: 2_500 }, 2_500],
   ] as const)('429 with the wait %o is a rate limit', async (retryAfter, expected) => {
     expect(await outcomeOf({ kind: 'rate-limit', retryAfter })).toMatchObject({
       kind: 'rate-limited',
@@ -127,6 +142,23 @@ describe('a refusal', () => {
       limits: { requests: { limit: 10_000 }, tokens: { limit: 10_000_000 } },
     });
     expect(server.received).toHaveLength(1);
+  });
+
+  test.each([
+    { 'retry-after': '0' },
+    { 'retry-after': '0.2' },
+    { 'retry-after-ms': '250' },
+    { 'retry-after': new Date(Date.now() - 60_000).toUTCString() },
+  ])('429 with %o waits a second', async (headers) => {
+    expect(await answering(429, { code: 'rate_limit_exceeded' }, headers)).toMatchObject({
+      retryAfterMilliseconds: 1_000,
+    });
+  });
+
+  test.each(['-5', '+3', '5, 5', 'soon'])('429 with the wait %o names no time', async (wait) => {
+    expect(await answering(429, { code: 'rate_limit_exceeded' }, { 'retry-after': wait })).toMatchObject({
+      retryAfterMilliseconds: null,
+    });
   });
 
   test('429 with an endless wait waits no longer than an hour', async () => {
@@ -205,10 +237,20 @@ describe('an unknown outcome', () => {
     expect(server.received).toHaveLength(1);
   });
 
+  test('an answer without an image tells the tokens that it cost', async () => {
+    const body = '{"created":1,"data":[],"usage":{"total_tokens":1234}}';
+    expect(await outcomeOf({ kind: 'make-and-answer', body })).toMatchObject({
+      kind: 'unknown',
+      tokens: 1_234,
+    });
+    expect(await outcomeOf({ kind: 'make-and-drop' })).toMatchObject({ kind: 'unknown', tokens: null });
+  });
+
   test('no answer in time', async () => {
     expect(await outcomeOf({ kind: 'make-and-hang' }, { timeoutMilliseconds: 2_000 })).toEqual({
       kind: 'unknown',
       message: 'No answer within 2 s',
+      tokens: null,
     });
     expect(server.paid).toHaveLength(1);
     expect(server.received).toHaveLength(1);
@@ -218,18 +260,11 @@ describe('an unknown outcome', () => {
     const slow = createServer((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.write('{"created":1,');
-    }).listen(0, '127.0.0.1');
-    await once(slow, 'listening');
-    const address = slow.address();
-    if (address === null || typeof address === 'string') throw new Error('The server has no port');
-    try {
-      const baseUrl = `http://127.0.0.1:${address.port}/v1`;
-      const outcome = await provider({ baseUrl, timeoutMilliseconds: 300 }).generate(request, never);
-      expect(outcome).toEqual({ kind: 'unknown', message: 'No answer within 0.3 s' });
-    } finally {
-      slow.closeAllConnections();
-      slow.close();
-    }
+    });
+    onTestFinished(() => slow.closeAllConnections());
+    const baseUrl = `http://127.0.0.1:${await portOf(slow)}/v1`;
+    const outcome = await provider({ baseUrl, timeoutMilliseconds: 300 }).generate(request, never);
+    expect(outcome).toEqual({ kind: 'unknown', message: 'No answer within 0.3 s', tokens: null });
   });
 
   test('stopped while it runs', async () => {
@@ -241,6 +276,7 @@ describe('an unknown outcome', () => {
     expect(await provider().generate(request, stop.signal)).toEqual({
       kind: 'unknown',
       message: 'The call was stopped',
+      tokens: null,
     });
     expect(server.paid).toHaveLength(1);
   });
@@ -258,6 +294,39 @@ describe('nothing was sent', () => {
 
   test('to a name that does not exist', async () => {
     const baseUrl = 'http://images.invalid/v1';
+    expect(await provider({ baseUrl }).generate(request, never)).toMatchObject({ kind: 'failed' });
+  });
+
+  test('to a server whose certificate is not trusted, which is for an operator', async () => {
+    let requests = 0;
+    const secure = createSecureServer(selfSigned(), () => {
+      requests += 1;
+    });
+    const baseUrl = `https://127.0.0.1:${await portOf(secure)}/v1`;
+    expect(await provider({ baseUrl }).generate(request, never)).toEqual({
+      kind: 'quota-exhausted',
+      message: expect.stringContaining('DEPTH_ZERO_SELF_SIGNED_CERT'),
+    });
+    expect(requests).toBe(0);
+  });
+
+  test('to a port that is never called, which is for an operator', async () => {
+    const baseUrl = 'http://127.0.0.1:6000/v1';
+    expect(await provider({ baseUrl }).generate(request, never)).toMatchObject({ kind: 'quota-exhausted' });
+  });
+
+  test('to a server without encryption, asked for it', async () => {
+    const baseUrl = server.url.replace('http:', 'https:');
+    expect(await provider({ baseUrl }).generate(request, never)).toEqual({
+      kind: 'failed',
+      message: 'The image API cannot be reached',
+    });
+    expect(server.received).toHaveLength(0);
+  });
+
+  test('to a server that hangs up before the connection is encrypted', async () => {
+    const hangsUp = createTcpServer((socket) => socket.once('data', () => socket.destroy()));
+    const baseUrl = `https://127.0.0.1:${await portOf(hangsUp)}/v1`;
     expect(await provider({ baseUrl }).generate(request, never)).toMatchObject({ kind: 'failed' });
   });
 

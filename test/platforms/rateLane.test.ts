@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { LaneRests } from '../../src/platforms/images/laneRests.ts';
 import { type LaneLimits, RateLane } from '../../src/platforms/images/rateLane.ts';
 import { RESERVE } from '../../src/platforms/images/rateLaneScripts.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
@@ -248,6 +249,36 @@ test('a pause holds everything back, and a shorter one does not end it', async (
   expect(await lane.reserve({ tokens: 1 })).toEqual({ kind: 'wait', milliseconds: 1_000 });
   clock.now += 1_000;
   expect(await lane.reserve({ tokens: 1 })).toMatchObject({ kind: 'reserved' });
+});
+
+test('a pause tells whether it begins a rest, or makes it more than twice as long', async () => {
+  const { lane, clock } = openLane();
+  expect(await lane.pause(10_000)).toBe('new');
+  clock.now += 3_000;
+  expect(await lane.pause(10_000)).toBe('known');
+  expect(await lane.pause(1_000)).toBe('known');
+  expect(await lane.pause(60_000)).toBe('new');
+  expect(await lane.pause(60_000)).toBe('known');
+  clock.now += 60_000;
+  expect(await lane.pause(60_000)).toBe('new');
+});
+
+test('rests are seen and ended by whoever knows the models', async () => {
+  const prefix = newPrefix();
+  const limits = { requests: 1, tokens: 1_000, images: 1 };
+  const lane = new RateLane(redis, prefix, 'gpt-image-2', limits);
+  const other = new RateLane(redis, prefix, 'gpt-image-1.5', limits);
+  const rests = new LaneRests(redis, prefix);
+  expect(new Set((await rests.read()).values())).toEqual(new Set([0]));
+  await lane.pause(3_600_000);
+  const left = await rests.read();
+  expect(left.get('gpt-image-2')).toBeGreaterThan(3_500_000);
+  expect(left.get('gpt-image-1.5')).toBe(0);
+  expect([...(await rests.end()).keys()]).toEqual(['gpt-image-2']);
+  expect(await lane.isResting()).toBe(false);
+  expect(await lane.reserve({ tokens: 1 })).toMatchObject({ kind: 'reserved' });
+  expect(await other.reserve({ tokens: 1 })).toMatchObject({ kind: 'reserved' });
+  expect(await rests.end()).toEqual(new Map());
 });
 
 test('more than is ever allowed is never reserved', async () => {

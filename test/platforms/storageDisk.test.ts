@@ -22,6 +22,7 @@ import { BadObjectPathError, StorageUnavailableError } from '../../src/platforms
 import { isOutage } from '../../src/runtime/outage.ts';
 import { openFilesBelow } from '../support/openFilesBelow.ts';
 import { startProcess } from '../support/processes.ts';
+import { storeFile } from '../support/storeFile.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { testsOfEveryStorage } from './storageConformance.ts';
 
@@ -145,11 +146,11 @@ test('a file that could not be stored is open no more, nor is one that was', asy
   const { root, outside, storage } = await storageAndOutside();
   const file = join(outside, 'secret.png');
   await writeFile(join(root, '.unfinished'), 'where the folder should be');
-  await expect(storage.putFile('icon.png', file)).rejects.toThrow(StorageUnavailableError);
+  await expect(storeFile(storage, 'icon.png', file)).rejects.toThrow(StorageUnavailableError);
   expect(await openFilesBelow(file)).toBe(0);
   await rm(join(root, '.unfinished'));
-  expect(await storage.putFile('icon.png', file)).toBe('stored');
-  expect(await storage.putFile('icon.png', file)).toBe('was-there');
+  expect(await storeFile(storage, 'icon.png', file)).toBe('stored');
+  expect(await storeFile(storage, 'icon.png', file)).toBe('was-there');
   expect(await openFilesBelow(file)).toBe(0);
 });
 

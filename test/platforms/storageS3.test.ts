@@ -14,6 +14,7 @@ import { StorageFullError, StorageUnavailableError } from '../../src/platforms/s
 import { isOutage, ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { openFilesBelow } from '../support/openFilesBelow.ts';
 import { bucketOf } from '../support/sandboxBucket.ts';
+import { storeFile } from '../support/storeFile.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { uniqueName } from '../support/testSystem.ts';
 import { testsOfEveryStorage } from './storageConformance.ts';
@@ -123,7 +124,7 @@ test('a file is sent again when the server is overloaded for a moment', async ()
   const file = await archiveFile(BYTES);
   let refused = 0;
   store.behave(() => (refused++ < 2 ? { kind: 'refuse', status: 503, code: 'SlowDown' } : undefined));
-  expect(await storage.putFile(path, file, 'application/zip')).toBe('stored');
+  expect(await storeFile(storage, path, file)).toBe('stored');
   expect(store.objects.get(path)?.bytes.equals(BYTES)).toBe(true);
   expect(await openFilesBelow(file)).toBe(0);
 });
@@ -139,7 +140,7 @@ test.each<[string, StoreBehaviour, number]>([
   const file = await archiveFile(BYTES);
   store.behave(() => behaviour);
   const before = store.received.length;
-  await expect(bucket.putFile(`${uniqueName('archive')}.zip`, file, 'application/zip')).rejects.toThrow(
+  await expect(storeFile(bucket, `${uniqueName('archive')}.zip`, file)).rejects.toThrow(
     ServiceUnavailableError,
   );
   expect(store.received.length - before).toBeLessThanOrEqual(attempts);
@@ -149,10 +150,10 @@ test.each<[string, StoreBehaviour, number]>([
 test('a file is open no more when its place is taken, or no server is there', async () => {
   const path = `${uniqueName('archive')}.zip`;
   const file = await archiveFile(BYTES);
-  expect(await storage.putFile(path, file, 'application/zip')).toBe('stored');
-  expect(await storage.putFile(path, file, 'application/zip')).toBe('was-there');
+  expect(await storeFile(storage, path, file)).toBe('stored');
+  expect(await storeFile(storage, path, file)).toBe('was-there');
   const nowhere = bucketOf(store, { endpoint: 'http://127.0.0.1:1' });
-  await expect(nowhere.putFile(path, file, 'application/zip')).rejects.toThrow(StorageUnavailableError);
+  await expect(storeFile(nowhere, path, file)).rejects.toThrow(StorageUnavailableError);
   expect(await openFilesBelow(file)).toBe(0);
 });
 
@@ -179,9 +180,7 @@ test('a server that refuses before it has read a file does not wait for the rest
     endpoint: `http://127.0.0.1:${address.port}`,
     timeoutMilliseconds: 60_000,
   });
-  await expect(elsewhere.putFile('archive.zip', file, 'application/zip')).rejects.toThrow(
-    StorageUnavailableError,
-  );
+  await expect(storeFile(elsewhere, 'archive.zip', file)).rejects.toThrow(StorageUnavailableError);
   expect(await openFilesBelow(file)).toBe(0);
   await over;
 });

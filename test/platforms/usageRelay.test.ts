@@ -84,6 +84,7 @@ describe('answers', () => {
     ['7', 7_000],
     ['999999', 3_600_000],
     ['soon', undefined],
+    ['-5', undefined],
   ])('Retry-After: %s', async (header, milliseconds) => {
     const outcome = await answering(429, refusal, { 'retry-after': header });
     expect(outcome).toMatchObject({ kind: 'unavailable' });

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -126,10 +127,25 @@ test('several pages are refused', async () => {
 });
 
 test('the limits are exact', async () => {
-  const bytes = flatPng({ width: 100, height: 50 });
+  const bytes = await picture(100, 50).png().toBuffer();
   expect(await reasonOf(bytes, { maxBytes: bytes.length, maxPixels: 5_000 })).toBe('valid');
   expect(await reasonOf(bytes, { maxBytes: bytes.length - 1, maxPixels: 5_000 })).toBe('too-many-bytes');
   expect(await reasonOf(bytes, { maxBytes: bytes.length, maxPixels: 4_999 })).toBe('too-many-pixels');
+});
+
+test('what would be larger than the limit as a PNG is refused, unless the limit can be kept', async () => {
+  const noise = randomBytes(3_000 * 3_000 * 3);
+  const photo = sharp(noise, { raw: { width: 3_000, height: 3_000, channels: 3 } }).jpeg({ quality: 10 });
+  const bytes = await photo.toBuffer();
+  expect(bytes.length).toBeLessThan(ICON_LIMITS.maxBytes);
+  expect(await reasonOf(bytes)).toBe('too-many-bytes');
+
+  const original = await picture(600, 400).png({ compressionLevel: 9, adaptiveFiltering: true }).toBuffer();
+  const loose = await picture(600, 400).png().toBuffer();
+  expect(original.length).toBeLessThan(loose.length);
+  const tight = await verifyImage(original, { maxBytes: original.length, maxPixels: 1_000_000 });
+  if (tight.kind !== 'valid') throw new Error(tight.message);
+  expect(tight.png.length).toBeLessThanOrEqual(original.length);
 });
 
 test('files are never opened by a name, and other formats not at all', async () => {

@@ -76,6 +76,7 @@ test.each([
   ['7', 7_000],
   ['999999999', 86_400_000],
   ['soon', undefined],
+  ['-5', undefined],
 ])('Retry-After: %s', async (header, milliseconds) => {
   const answer = await posting({ kind: 'answer', status: 503, headers: { 'retry-after': header } });
   expect(answer).toMatchObject({ retryAfterMilliseconds: milliseconds });

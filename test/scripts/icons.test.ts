@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { listAuditEntries } from '../../src/models/auditLog.ts';
+import { countCalls } from '../../src/models/iconCalls.ts';
 import { iconsQueue } from '../../src/queues/icons.ts';
+import { waitFor } from '../support/waitFor.ts';
 import { type IconsUnderTest, openIcons } from '../workers/iconsUnderTest.ts';
 
 let icons: IconsUnderTest;
@@ -62,6 +64,46 @@ test('pauses the queue and resumes it, and it is written down who did', async ()
     ['command-line', 'icons.pause', 'icons'],
   ]);
 });
+
+test('ends the rest that the image API has asked for, which the log and the metrics tell', async () => {
+  const held = Promise.withResolvers<void>();
+  icons.openai.behave(({ prompt }) =>
+    prompt.includes('Restless')
+      ? { kind: 'rate-limit', retryAfter: { seconds: 86_400 }, until: held.promise }
+      : undefined,
+  );
+  const restless = ['restless one', 'restless two', 'restless three'];
+  const asked = await Promise.all(restless.map((category) => icons.ask(category)));
+  await waitFor('their calls', async () => restlessCalls() === 3 || undefined);
+  held.resolve();
+  const told = () => icons.lines.filter((line) => line.includes('asks for less'));
+  await waitFor('the end of the calls', async () => {
+    const { refused } = await countCalls(icons.system.connection);
+    const states = await Promise.all(
+      asked.map((imageId) => icons.queues.of(iconsQueue).getJobState(imageId)),
+    );
+    // Each job runs from its call until it is put off.
+    return (refused === 3 && states.every((state) => state === 'delayed')) || undefined;
+  });
+  expect(told()).toHaveLength(1);
+  expect(JSON.parse(told()[0] ?? '')).toMatchObject({
+    level: 40,
+    model: 'gpt-image-2.5-flare',
+    until: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+  });
+
+  icons.openai.behave(() => undefined);
+  const resumed = await command('resume');
+  expect(resumed).toMatchObject({ code: 0, stderr: '' });
+  expect(resumed.stdout).toMatch(/^Images are started again\.\n.*rest.*gpt-image-2\.5-flare.* 60 min\).*\n$/);
+  for (const imageId of asked) {
+    expect(await icons.ended(imageId)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  }
+  expect((await command('resume')).stdout).toBe('Images are started again.\n');
+});
+
+const restlessCalls = () =>
+  icons.openai.received.filter(({ generation }) => generation?.prompt.includes('Restless')).length;
 
 test('says what it does not know', async () => {
   const wrong = await command('calls', '--outcome', 'lost');

@@ -6,6 +6,7 @@ const LONGEST_WAIT_MILLISECONDS = 12_000;
 
 export interface ReceivedEvent {
   readonly event: string;
+  /** Empty where it has none. */
   readonly id: string;
   readonly data: string;
 }
@@ -86,6 +87,6 @@ function readEvent(block: string): ReceivedEvent | undefined {
       return [line.slice(0, colon), line.slice(colon + 2)] as const;
     }),
   );
-  const [event, id, data] = [fields.get('event'), fields.get('id'), fields.get('data')];
-  return event === undefined || id === undefined || data === undefined ? undefined : { event, id, data };
+  const [event, id = '', data] = [fields.get('event'), fields.get('id'), fields.get('data')];
+  return event === undefined || data === undefined ? undefined : { event, id, data };
 }

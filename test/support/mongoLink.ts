@@ -5,6 +5,8 @@ import { createServer, connect as dial, type Socket } from 'node:net';
 export interface MongoLink {
   /** For the process's MONGODB_URL. */
   readonly url: string;
+  /** Bytes of the answers that came so far. */
+  answered(): number;
   /**
    * From now on no answer comes back once a connection has sent a commit; the commit itself goes through.
    *
@@ -31,6 +33,7 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
   let holding = false;
   let hanging = false;
   let left = 0;
+  let answered = 0;
   let isCut = false;
   const held = new Set<Socket>();
   const heldBack: (() => void)[] = [];
@@ -57,6 +60,7 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
       mongo.write(bytes);
     });
     mongo.on('data', (bytes) => {
+      answered += bytes.length;
       if (hanging || held.has(mongo)) heldBack.push(() => client.write(bytes));
       else client.write(bytes);
     });
@@ -72,6 +76,7 @@ export async function openMongoLink(mongoUrl: string): Promise<MongoLink> {
   return {
     // Otherwise the driver would ask the server for its own address and go there.
     url: `mongodb://127.0.0.1:${address.port}${target.pathname}?directConnection=true`,
+    answered: () => answered,
     holdCommits(spared = 0) {
       holding = true;
       left = spared;

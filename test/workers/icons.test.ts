@@ -151,6 +151,17 @@ describe('one icon', () => {
     expect([icons.paid(once), icons.paid(ever)]).toEqual([2, 2]);
   });
 
+  test('of an unusable answer shows the tokens that the answer names', async () => {
+    answer('tokens', { kind: 'make', image: 'garbage' }, { kind: 'make-and-answer', body: NO_IMAGE });
+    const imageId = await icons.ask('tokens');
+    expect(await icons.ended(imageId)).toMatchObject({ status: 'failed' });
+    const calls = (await listCalls(icons.system.connection, 'unknown', 1_000))
+      .filter((call) => call.image_id === imageId)
+      .map(({ tokens }) => tokens);
+    const [charged] = icons.openai.paid.filter(({ prompt }) => prompt.includes(categoryTitle('tokens')));
+    expect(calls).toEqual([1_234, charged?.tokens]);
+  });
+
   test('asked for 50 times at once is made once', async () => {
     answer('popular', { kind: 'make', milliseconds: 200 });
     const asked = await Promise.all(Array.from({ length: 50 }, () => icons.ask('popular')));
@@ -537,6 +548,7 @@ describe('the sweep', () => {
   });
 });
 
+const NO_IMAGE = '{"created":1,"data":[],"usage":{"total_tokens":1234}}';
 const blocked = JSON.stringify({
   error: { message: 'No.', type: 'image_generation_user_error', param: null, code: 'moderation_blocked' },
 });

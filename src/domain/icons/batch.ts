@@ -22,8 +22,6 @@ export interface IconBatch {
   readonly variations: number;
   readonly style: IconStyle;
   readonly color_scheme: ColorScheme;
-  /** The caller's own, given back in the result. */
-  readonly metadata: Readonly<Record<string, unknown>> | null;
   readonly total: number;
   readonly successful: number;
   readonly failed: number;

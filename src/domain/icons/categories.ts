@@ -49,18 +49,21 @@ const SHORTEST_FRAGMENT = 5;
  * @returns `default` when it is like none of them
  */
 export function standardCategory(category: string): StandardCategory | 'default' {
-  const name = normalizedCategory(category.replaceAll('_', ' '));
+  const name = normalizedCategory(category);
   return exactly(name) ?? firstNamed(name, sharesWords) ?? firstNamed(name, sharesFragment) ?? 'default';
 }
 
-/** Lower-cased, with single spaces: categories that differ in nothing else are the same. */
+/** Lower-cased, with single spaces, also for `_`: categories that differ in nothing else are the same. */
 export function normalizedCategory(category: string): string {
-  return category.trim().toLowerCase().replace(/\s+/g, ' ');
+  return category
+    .toLowerCase()
+    .replace(/[\s_]+/g, ' ')
+    .trim();
 }
 
 /** `garden_tools` and `GARDEN tools` are both shown as `Garden Tools`. */
 export function categoryTitle(category: string): string {
-  return normalizedCategory(category.replaceAll('_', ' '))
+  return normalizedCategory(category)
     .split(' ')
     .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))
     .join(' ');
@@ -72,7 +75,7 @@ export function categoryTitle(category: string): string {
  * @param query - a part of their names; without it, the standard categories by the contract's names
  */
 export function suggestions(query: string | undefined): string[] {
-  const wanted = normalizedCategory((query ?? '').replaceAll('_', ' '));
+  const wanted = normalizedCategory(query ?? '');
   if (wanted === '') return [...STANDARD_CATEGORIES];
   return [...KNOWN_NAMES.keys()]
     .filter((name) => name.includes(wanted))

@@ -55,8 +55,13 @@ export type ImageOutcome =
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   /** Nothing was made, and another try may go well. */
   | { readonly kind: 'failed'; readonly message: string }
-  /** Time-out or lost connection: perhaps it was made and paid. */
-  | { readonly kind: 'unknown'; readonly message: string };
+  /** Time-out, lost connection or an answer without an image: perhaps it was made and paid. */
+  | {
+      readonly kind: 'unknown';
+      readonly message: string;
+      /** Tokens that were charged, where an answer came and says so. */
+      readonly tokens: number | null;
+    };
 
 /** What the answer's `x-ratelimit-*` headers say; nothing for what they do not. */
 export interface LimitHints {

@@ -1,8 +1,8 @@
 import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai';
 import type { ImageSettings } from '../../domain/icons/icon.ts';
 import { AnswerTooLongError, boundedFetch } from '../boundedFetch.ts';
+import { type FaultBeforeSending, faultBeforeSending } from '../faultBeforeSending.ts';
 import { readRetryAfter } from '../retryAfter.ts';
-import { wasNeverSent } from '../wasNeverSent.ts';
 import type { ImageOutcome, ImageProvider, ImageRequest } from './imageProvider.ts';
 import { readLimitHints } from './openaiLimits.ts';
 import { type ImageQuality, outputTokensAtMost, type SupportedModel } from './openaiModels.ts';
@@ -24,6 +24,8 @@ const LARGEST_ANSWER_BYTES = 8 * 1_024 * 1_024;
 const LONGEST_CODE = 60;
 const LONGEST_MESSAGE = 300;
 const LONGEST_RETRY_AFTER_MILLISECONDS = 3_600_000;
+/** Else one that refuses everything and says `0` would be asked without an end. */
+const SHORTEST_RETRY_AFTER_MILLISECONDS = 1_000;
 /** What the API adds to each prompt (6 as measured by others), with room. */
 const PROMPT_OVERHEAD_TOKENS = 16;
 
@@ -46,7 +48,7 @@ const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 409, 425]);
 /**
  * OpenAI's images API. Never tries again by itself.
  *
- * A wrong key, missing access or a wrong address (3xx, 401, 403, 404) ends as `quota-exhausted`: no image would go better
+ * A wrong key, missing access or a wrong address (3xx, 401, 403, 404, a certificate that nobody trusts) ends as `quota-exhausted`: no image would go better
  * than the last, so the queue stops for an operator instead of failing one image after the other. An answer of status 200
  * that cannot be read ends as `unknown`: it was paid.
  */
@@ -113,7 +115,8 @@ export class OpenAiImages implements ImageProvider {
 
   #outcomeOf(error: unknown, signal: AbortSignal, timeout: AbortSignal): ImageOutcome {
     if (error instanceof APIError && error.status !== undefined) return this.#refusal(error, error.status);
-    if (wasNeverSent(error)) return { kind: 'failed', message: 'The image API cannot be reached' };
+    const fault = faultBeforeSending(error);
+    if (fault) return notSent(fault);
     if (signal.aborted) return unknown('The call was stopped');
     if (timeout.aborted) {
       return unknown(`No answer within ${this.#options.timeoutMilliseconds / 1_000} s`);
@@ -165,14 +168,13 @@ function textOf({ error }: APIError, field: 'code' | 'type' | 'message'): string
 
 function readImage(answer: OpenAI.ImagesResponse, headers: Headers): ImageOutcome {
   const bytes = readBase64(answer?.data?.[0]?.b64_json);
-  if (bytes === undefined) return unknown('The answer holds no image');
-  const tokens = answer.usage?.total_tokens;
-  return {
-    kind: 'image',
-    bytes,
-    tokens: typeof tokens === 'number' && Number.isSafeInteger(tokens) && tokens >= 0 ? tokens : null,
-    limits: readLimitHints(headers),
-  };
+  const tokens = readTokens(answer?.usage?.total_tokens);
+  if (bytes === undefined) return unknown('The answer holds no image', tokens);
+  return { kind: 'image', bytes, tokens, limits: readLimitHints(headers) };
+}
+
+function readTokens(tokens: unknown): number | null {
+  return typeof tokens === 'number' && Number.isSafeInteger(tokens) && tokens >= 0 ? tokens : null;
 }
 
 /** Node's own decoder leaves out whatever it does not know. */
@@ -184,16 +186,24 @@ function readBase64(text: unknown): Buffer | undefined {
 
 function retryAfter(headers: Headers | undefined): number | null {
   const milliseconds = headers?.get('retry-after-ms');
-  if (milliseconds && /^\d+(\.\d+)?$/.test(milliseconds)) {
-    return Math.min(Math.ceil(Number(milliseconds)), LONGEST_RETRY_AFTER_MILLISECONDS);
-  }
-  return readRetryAfter(headers?.get('retry-after'), LONGEST_RETRY_AFTER_MILLISECONDS) ?? null;
+  const asked =
+    milliseconds && /^\d+(\.\d+)?$/.test(milliseconds)
+      ? Math.min(Math.ceil(Number(milliseconds)), LONGEST_RETRY_AFTER_MILLISECONDS)
+      : readRetryAfter(headers?.get('retry-after'), LONGEST_RETRY_AFTER_MILLISECONDS);
+  return asked === undefined ? null : Math.max(asked, SHORTEST_RETRY_AFTER_MILLISECONDS);
 }
 
 function named(status: number, code: string | undefined): string {
   return code === undefined ? `${status}` : `${status} ${code.slice(0, LONGEST_CODE)}`;
 }
 
-function unknown(message: string): ImageOutcome {
-  return { kind: 'unknown', message };
+function notSent({ reason, isForOperator }: FaultBeforeSending): ImageOutcome {
+  const message = 'The image API cannot be reached';
+  return isForOperator
+    ? { kind: 'quota-exhausted', message: `${message}: ${reason}` }
+    : { kind: 'failed', message };
+}
+
+function unknown(message: string, tokens: number | null = null): ImageOutcome {
+  return { kind: 'unknown', message, tokens };
 }

@@ -67,6 +67,8 @@ const SUPPORTED = {
 
 export type SupportedModel = keyof typeof SUPPORTED;
 
+export const SUPPORTED_MODELS: readonly SupportedModel[] = Object.keys(SUPPORTED).filter(isSupported);
+
 /** Its medium quality is charged with the fewest tokens of all current models. */
 export const DEFAULT_MODEL: SupportedModel = CURRENT;
 

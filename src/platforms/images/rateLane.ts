@@ -29,8 +29,8 @@ const WINDOW_MILLISECONDS = 61_000;
  * requests in one second (https://platform.openai.com/docs/guides/rate-limits).
  */
 const BURST_MILLISECONDS = WINDOW_MILLISECONDS / 12;
-/** Requests are reserved with an upper bound, so that something may become free at any time. */
-const LONGEST_WAIT_MILLISECONDS = 3_000;
+/** Requests are reserved with an upper bound, so that something may become free at any time; and a rest may be ended. */
+export const LONGEST_WAIT_MILLISECONDS = 3_000;
 const FOREIGN = 'foreign';
 
 type Script = 'reserve' | 'settle' | 'giveBack' | 'correct' | 'pause';
@@ -50,6 +50,8 @@ const SCRIPTS: Readonly<Record<Script, string>> = {
  * Whoever comes first when something is free gets it: requests are about the same size, so none is overtaken for long.
  */
 export class RateLane {
+  /** What the limits are of. */
+  readonly name: string;
   readonly #redis: Redis;
   readonly #keys: readonly string[];
   readonly #pauseKey: string;
@@ -62,9 +64,10 @@ export class RateLane {
    * @param clock - milliseconds in place of the time of Redis, for tests that cannot wait for minutes
    */
   constructor(redis: Redis, prefix: string, lane: string, limits: LaneLimits, clock?: () => number) {
+    this.name = lane;
     this.#redis = redis;
-    const key = `{${prefix}:icons}:lane:${createHash('sha256').update(lane).digest('hex').slice(0, 16)}`;
-    this.#pauseKey = `${key}:pause`;
+    const key = keyOf(prefix, lane);
+    this.#pauseKey = pauseKeyOf(prefix, lane);
     this.#keys = [`${key}:entries`, `${key}:amounts`, this.#pauseKey, `${key}:pace`];
     this.#limits = limits;
     this.#clock = clock;
@@ -107,9 +110,14 @@ export class RateLane {
     );
   }
 
-  /** Nothing is reserved for that long. A shorter pause does not end a longer one. */
-  async pause(milliseconds: number): Promise<void> {
-    await this.#run('pause', Math.ceil(milliseconds));
+  /**
+   * Nothing is reserved for that long. A shorter pause does not end a longer one.
+   *
+   * @returns `new` when a rest begins by it, or lasts more than twice as long as it would have: calls that were under way
+   *   together are refused together
+   */
+  async pause(milliseconds: number): Promise<'new' | 'known'> {
+    return (await this.#run('pause', Math.ceil(milliseconds))) === 1 ? 'new' : 'known';
   }
 
   /** Whether nothing is reserved at the moment because of a pause. */
@@ -135,6 +143,15 @@ export class RateLane {
     );
     return Number(answer);
   }
+}
+
+/** Where the pause of a lane stands in Redis, for those who only look at it. */
+export function pauseKeyOf(prefix: string, lane: string): string {
+  return `${keyOf(prefix, lane)}:pause`;
+}
+
+function keyOf(prefix: string, lane: string): string {
+  return `{${prefix}:icons}:lane:${createHash('sha256').update(lane).digest('hex').slice(0, 16)}`;
 }
 
 /** Of our limit: when the server allows less, what is missing counts as used, so that its lower limit holds here. */

@@ -133,11 +133,14 @@ if reset > 0 then put(ARGV[6], now + math.min(reset, window), { requests, tokens
 return finish(0)
 `;
 
-/** ARGV[6]: milliseconds. A shorter pause does not end a longer one. */
+/**
+ * ARGV[6]: milliseconds. A shorter pause does not end a longer one. Answers 1 when it begins a rest, or makes it more than twice
+ * as long as what was left of it.
+ */
 export const PAUSE = `${BEGIN}
-local rests = now + tonumber(ARGV[6])
-if rests > tonumber(redis.call('GET', KEYS[3]) or '0') then
-  redis.call('SET', KEYS[3], string.format('%.0f', rests), 'PX', math.max(1, tonumber(ARGV[6])))
-end
-return finish(0)
+local wanted = tonumber(ARGV[6])
+local left = math.max(0, tonumber(redis.call('GET', KEYS[3]) or '0') - now)
+if wanted <= left then return finish(0) end
+redis.call('SET', KEYS[3], string.format('%.0f', now + wanted), 'PX', math.max(1, wanted))
+return finish(wanted > 2 * left and 1 or 0)
 `;

@@ -1,8 +1,9 @@
+import type { PngOptions } from 'sharp';
 import { inspectPng, type RasterFormat, rasterFormatOf } from './rasterFormat.ts';
 import { sharp } from './sharp.ts';
 
 export interface ImageLimits {
-  /** Of the bytes as they came. */
+  /** Of the bytes as they came, and of the PNG. */
   readonly maxBytes: number;
   /** Width times height. */
   readonly maxPixels: number;
@@ -28,10 +29,11 @@ export type VerifiedImage =
     };
 
 const LONGEST_DECODING_SECONDS = 20;
+const TIGHT: PngOptions = { compressionLevel: 9, adaptiveFiltering: true };
 
 /**
  * Looks whether bytes from outside are an image, by decoding all of it, and makes a fresh PNG of it: upright, in sRGB, and
- * without anything that was not pixels. Memory is bounded by the pixels allowed, 4 bytes each (8 of 16-bit images).
+ * without anything that was not pixels. One that is larger than the limit as a PNG is packed as tightly as it goes before it is refused. Memory is bounded by the pixels allowed, 4 bytes each (8 of 16-bit images).
  */
 export async function verifyImage(bytes: Buffer, limits: ImageLimits): Promise<VerifiedImage> {
   if (bytes.length > limits.maxBytes) {
@@ -68,12 +70,24 @@ async function objectionTo(
   return undefined;
 }
 
-async function reencode(bytes: Buffer, { maxPixels }: ImageLimits): Promise<VerifiedImage> {
-  const { data, info } = await sharp(bytes, { limitInputPixels: maxPixels, failOn: 'warning' })
+async function reencode(bytes: Buffer, limits: ImageLimits): Promise<VerifiedImage> {
+  const quick = await encode(bytes, limits, {});
+  if (quick.data.length <= limits.maxBytes) return validOf(quick);
+  const tight = await encode(bytes, limits, TIGHT);
+  if (tight.data.length <= limits.maxBytes) return validOf(tight);
+  const { maxBytes } = limits;
+  return invalid('too-many-bytes', `The PNG has ${tight.data.length} bytes; ${maxBytes} are accepted`);
+}
+
+function encode(bytes: Buffer, { maxPixels }: ImageLimits, options: PngOptions) {
+  return sharp(bytes, { limitInputPixels: maxPixels, failOn: 'warning' })
     .timeout({ seconds: LONGEST_DECODING_SECONDS })
     .autoOrient()
-    .png()
+    .png(options)
     .toBuffer({ resolveWithObject: true });
+}
+
+function validOf({ data, info }: Awaited<ReturnType<typeof encode>>): VerifiedImage {
   return { kind: 'valid', png: data, width: info.width, height: info.height };
 }
 

@@ -33,15 +33,10 @@ export class DiskStorage implements ObjectStorage {
     return this.#store(path, (handle) => handle.writeFile(bytes));
   }
 
-  putFile(path: string, file: string): Promise<Put> {
-    return this.#store(path, async (handle) => {
-      const source = await open(file);
-      try {
-        await handle.writeFile(source.createReadStream({ autoClose: false }));
-      } finally {
-        await source.close();
-      }
-    });
+  putFile(path: string, file: FileHandle): Promise<Put> {
+    return this.#store(path, (handle) =>
+      handle.writeFile(file.createReadStream({ start: 0, autoClose: false })),
+    );
   }
 
   async #store(path: string, write: (handle: FileHandle) => Promise<void>): Promise<Put> {

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 
 /**
@@ -12,8 +13,13 @@ export interface ObjectStorage {
    * comes from an earlier call that failed.
    */
   put(path: string, bytes: Buffer, contentType: string): Promise<Put>;
-  /** Stores a file of this machine, which may be larger than memory, as `put` does bytes. */
-  putFile(path: string, file: string, contentType: string): Promise<Put>;
+  /**
+   * Stores a file of this machine, which may be larger than memory and need not have a name, from its beginning, as `put` does
+   * bytes.
+   *
+   * @param file - whoever opened it closes it afterwards
+   */
+  putFile(path: string, file: FileHandle, contentType: string): Promise<Put>;
   /** @returns nothing when there is no such file; never because the whole storage is not where it was */
   stat(path: string): Promise<StoredObject | undefined>;
   /**

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
@@ -78,15 +78,10 @@ export class S3Storage implements ObjectStorage {
     return asStorageError(() => this.#send({ ...object, Body: bytes }));
   }
 
-  async putFile(path: string, file: string, contentType: string): Promise<Put> {
+  /** Closing the file ends its streams too, which nobody reads on once the server has refused. */
+  async putFile(path: string, file: FileHandle, contentType: string): Promise<Put> {
     const object = this.#newObject(path, contentType);
-    const source = await open(file);
-    try {
-      return await asStorageError(() => this.#sendFile(object, source));
-    } finally {
-      // It ends the streams too, which nobody reads on once the server has refused.
-      await source.close();
-    }
+    return asStorageError(() => this.#sendFile(object, file));
   }
 
   /** The SDK sends no stream a second time, as it cannot read it again. */

@@ -29,7 +29,12 @@ export async function bookUsage(
   const book = async () => {
     await lane.settle(reservation, tokens);
     await lane.correct(limits);
-    if (pause !== undefined) await lane.pause(pause);
+    if (pause === undefined || (await lane.pause(pause)) === 'known') return;
+    const until = new Date(Date.now() + pause).toISOString();
+    run.logger.warn(
+      { model: lane.name, until },
+      'The image API asks for less: no call begins until then, or until npm run icons -- resume',
+    );
   };
   try {
     if (!(await endsWithin(LONGEST_MILLISECONDS, book())))

@@ -3,6 +3,7 @@ import { endCall } from '../../models/iconCalls.ts';
 import { postponeGeneration, recordFile } from '../../models/iconGenerations.ts';
 import { putOff } from '../../models/iconImages.ts';
 import type { ImageOutcome } from '../../platforms/images/imageProvider.ts';
+import { LONGEST_WAIT_MILLISECONDS } from '../../platforms/images/rateLane.ts';
 import { ICON_LIMITS, verifyImage } from '../../platforms/images/verifyImage.ts';
 import type { Run } from '../handlers.ts';
 import { done, type Outcome } from '../outcome.ts';
@@ -53,10 +54,11 @@ export async function callEnded(
       const pause = outcome.retryAfterMilliseconds ?? throttlePauses.refused(call.begun_at);
       await refused(work, call, outcome.message, run);
       await bookUsage(work, call, { tokens: 0, limits: outcome.limits, pause }, run);
+      // It is the lane that holds it back for the rest of the time, which an operator may cut short.
       return later(
         work,
         image,
-        { attempt: 'given-back', milliseconds: pause },
+        { attempt: 'given-back', milliseconds: Math.min(pause, LONGEST_WAIT_MILLISECONDS) },
         'the provider asks for less',
         run,
       );
@@ -85,9 +87,14 @@ export async function callEnded(
       await refused(work, call, outcome.message, run);
       await bookUsage(work, call, { tokens: 0 }, run);
       return attemptFailed(work, image, call, outcome.message, run);
-    case 'unknown':
-      // Its tokens are not known either, so their bound stays booked.
-      return paidForNothing(work, image, call, outcome.message, run);
+    case 'unknown': {
+      // Where no answer tells its tokens their bound stays booked.
+      const [end] = await Promise.all([
+        paidForNothing(work, image, call, outcome, run),
+        bookUsage(work, call, { tokens: outcome.tokens }, run),
+      ]);
+      return end;
+    }
   }
 }
 
@@ -99,7 +106,9 @@ async function received(
   run: Run,
 ): Promise<Outcome> {
   const verified = await verifyImage(bytes, ICON_LIMITS);
-  if (verified.kind === 'invalid') return paidForNothing(work, image, call, verified.message, run);
+  if (verified.kind === 'invalid') {
+    return paidForNothing(work, image, call, { message: verified.message, tokens }, run);
+  }
   const file = await storeIcon(work, image, verified.png, survivingLostLock(run));
   const { category, style, color_scheme } = image;
   const recorded = {
@@ -129,12 +138,16 @@ async function paidForNothing(
   work: IconWork,
   image: IconImage,
   call: EndedCall,
-  message: string,
+  { message, tokens }: Pick<Extract<ImageOutcome, { kind: 'unknown' }>, 'message' | 'tokens'>,
   run: Run,
 ): Promise<Outcome> {
   if (call.call_id === undefined) return attemptFailed(work, image, call, message, run);
   const { call_id } = call;
-  await writeDown(() => endCall(work.connection, call_id, 'unknown', message), endOfLease(work, call), run);
+  await writeDown(
+    () => endCall(work.connection, call_id, 'unknown', message, tokens),
+    endOfLease(work, call),
+    run,
+  );
   run.logger.warn(
     { image_id: image.image_id, call_id: call.call_id, message },
     'a call was paid for nothing',

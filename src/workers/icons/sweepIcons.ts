@@ -158,15 +158,22 @@ async function removeInPages(work: IconWork, now: number, run: Run): Promise<num
   for (let page = 0; page < MOST_PAGES; page += 1) {
     run.signal.throwIfAborted();
     const before = now - work.keepMilliseconds;
-    for (const batchId of await outdatedBatches(work.connection, before, PAGE)) {
-      run.signal.throwIfAborted();
-      await work.storage.removeFolder(archiveFolder(batchId));
-    }
+    const outdated = await outdatedBatches(work.connection, before, PAGE);
+    await removeArchives(work, outdated, run);
     const found = await removeOld(work.connection, before, PAGE);
+    // First, so that a crash leaves none; and again for one that was stored while its batch was there still.
+    await removeArchives(work, outdated, run);
     removed += found;
     if (found < PAGE) break;
   }
   return removed;
+}
+
+async function removeArchives({ storage }: IconWork, batchIds: readonly string[], run: Run): Promise<void> {
+  for (const batchId of batchIds) {
+    run.signal.throwIfAborted();
+    await storage.removeFolder(archiveFolder(batchId));
+  }
 }
 
 function timeoutText(milliseconds: number): string {

@@ -17,7 +17,6 @@ function batchOf(changes: Partial<IconBatch>): IconBatch {
     variations: 2,
     style: 'modern',
     color_scheme: 'brand_colors',
-    metadata: null,
     total: 6,
     successful: 0,
     failed: 0,

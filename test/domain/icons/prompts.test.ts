@@ -62,7 +62,10 @@ describe('the content key', () => {
   test('is the same for what looks the same', () => {
     const key = contentKey(REQUEST, SETTINGS);
     expect(key).toMatch(/^[0-9a-f]{64}$/);
-    expect(contentKey({ ...REQUEST, category: '  Garden \t TOOLS' }, SETTINGS)).toBe(key);
+    for (const category of ['  Garden \t TOOLS', 'garden_tools', '_Garden__tools ', 'garden _ tools']) {
+      expect(promptOf({ ...REQUEST, category })).toBe(promptOf(REQUEST));
+      expect(contentKey({ ...REQUEST, category }, SETTINGS)).toBe(key);
+    }
     expect(contentKey({ ...REQUEST, total_variations: 3 }, SETTINGS)).toBe(key);
   });
 

@@ -1,9 +1,10 @@
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 
-/** Archives that are written beside their sending at a time; each takes its size in the folder for temporary files. */
+/** Archives that are written beside their sending at a time; each takes its size where temporary files lie. */
 const MOST_AT_ONCE = 2;
 
 /** An archive that is sent for the first time. */
@@ -14,6 +15,8 @@ export interface NewArchive {
   readonly folder: string;
   /** Asked at the end; one that lacks a file is not kept. */
   readonly isWhole: () => boolean;
+  /** Asked once it is stored: what it belongs to may have gone since its sending began. */
+  readonly isWanted: () => Promise<boolean>;
   /** It could not be kept, which only costs the next one who asks. */
   readonly onError: (error: unknown) => void;
 }
@@ -46,21 +49,25 @@ export class ArchiveKeeper {
       if (archive.isWhole()) await copy.store((file) => this.#replace(file, archive));
     } finally {
       this.#underWay -= 1;
-      await copy.remove();
+      await copy.close();
     }
   }
 
-  async #replace(file: string, { path, folder }: NewArchive): Promise<void> {
+  async #replace(file: FileHandle, { path, folder, isWanted }: NewArchive): Promise<void> {
     await this.#storage.removeFolder(folder);
     await this.#storage.putFile(path, file, 'application/zip');
+    // Whoever removes a batch removes its archives afterwards, so one of the two sees the other.
+    if (!(await isWanted())) await this.#storage.removeFolder(folder);
   }
 }
 
-/** A file for the time of sending. Its first failure ends it: the sending goes on. */
+/**
+ * A file for the time of sending. It has no name, so that nothing is left of it when the process is killed. Its first failure ends
+ * it: the sending goes on.
+ */
 class Copy {
   readonly #onError: (error: unknown) => void;
   #handle: FileHandle | undefined;
-  #file: string | undefined;
   #hasFailed = false;
 
   constructor(onError: (error: unknown) => void) {
@@ -69,24 +76,19 @@ class Copy {
 
   write(piece: Uint8Array): Promise<void> {
     return this.#try(async () => {
-      this.#file ??= join(await mkdtemp(join(tmpdir(), 'millrace-archive-')), 'icons.zip');
-      this.#handle ??= await open(this.#file, 'wx', 0o600);
+      this.#handle ??= await openNameless();
       await this.#handle.writeFile(piece);
     });
   }
 
-  store(put: (file: string) => Promise<void>): Promise<void> {
+  store(put: (file: FileHandle) => Promise<void>): Promise<void> {
     return this.#try(async () => {
-      await this.#handle?.close();
-      this.#handle = undefined;
-      if (this.#file !== undefined) await put(this.#file);
+      if (this.#handle) await put(this.#handle);
     });
   }
 
-  async remove(): Promise<void> {
+  async close(): Promise<void> {
     await this.#handle?.close().catch(this.#onError);
-    if (this.#file === undefined) return;
-    await rm(dirname(this.#file), { recursive: true, force: true }).catch(this.#onError);
   }
 
   async #try(work: () => Promise<void>): Promise<void> {
@@ -98,4 +100,16 @@ class Copy {
       this.#onError(error);
     }
   }
+}
+
+async function openNameless(): Promise<FileHandle> {
+  const file = join(tmpdir(), `millrace-archive-${randomUUID()}`);
+  const handle = await open(file, 'wx+', 0o600);
+  try {
+    await unlink(file);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+  return handle;
 }

@@ -28,7 +28,7 @@ export function batchStreamRoute(dependencies: StreamDependencies): Route {
     documentation: {
       summary: 'Live progress of a batch by server-sent events',
       description:
-        'The events of Socket.IO: `batch_progress`, `job_output`, `job_completed`, `job_failed`, with the same data. The current state comes first, then every event after it, in order. `id` is the number of the event: who connects again with `Last-Event-ID` gets what came after it. The stream ends with the batch; who then connects again with the last id gets 204, which ends an EventSource. A comment comes every 15 s; after 15 minutes the stream ends, and the reader connects again.',
+        'The events of Socket.IO: `batch_progress`, `job_output`, `job_completed`, `job_failed`, with the same data. The current state comes first, then every event after it, in order. `id` is the number of the event (of the current state, its last one has it): who connects again with `Last-Event-ID` gets what came after it. The stream ends with the batch; who then connects again with the last id gets 204, which ends an EventSource. A comment comes every 15 s; after 15 minutes the stream ends, and the reader connects again.',
       tags: ['Icons'],
       requestParams: {
         path: BatchPath,
@@ -81,7 +81,11 @@ async function openStream(
   });
   stream.begin(() => watch.resume());
   if (lastSeen === undefined) {
-    for (const event of stateOf(batch)) stream.write(textOf(event, batch.event_seq));
+    const state = stateOf(batch);
+    // The last one alone has the id: whoever is cut off before has none to go on from, and is told everything anew.
+    for (const [place, event] of state.entries()) {
+      stream.write(textOf(event, place === state.length - 1 ? batch.event_seq : undefined));
+    }
   }
   // Nothing but headers is wanted of a HEAD; Node drops what is written behind them.
   if (request.method === 'HEAD' || (lastSeen === undefined && !isActive(batch))) stream.end();
@@ -94,6 +98,7 @@ function lastSeenOf(request: Request, { event_seq }: IconBatch): number | undefi
   return seq !== undefined && seq <= event_seq ? seq : undefined;
 }
 
-function textOf({ type, data }: BatchEventContent, seq: number): string {
-  return `event: ${type}\nid: ${seq}\ndata: ${JSON.stringify(data)}\n\n`;
+function textOf({ type, data }: BatchEventContent, seq: number | undefined): string {
+  const id = seq === undefined ? '' : `id: ${seq}\n`;
+  return `event: ${type}\n${id}data: ${JSON.stringify(data)}\n\n`;
 }

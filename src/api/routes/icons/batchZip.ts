@@ -3,9 +3,9 @@ import type { Request, Response } from 'express';
 import { archiveFolder, archivePath } from '../../../domain/icons/archivePath.ts';
 import { isActive } from '../../../domain/icons/batch.ts';
 import type { IconImage } from '../../../domain/icons/icon.ts';
+import { findBatch } from '../../../models/iconBatches.ts';
 import { findPaths } from '../../../models/iconFiles.ts';
 import { findBatchImages } from '../../../models/iconImages.ts';
-import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { ConflictError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
@@ -13,6 +13,7 @@ import { sendStream } from '../../sendStream.ts';
 import { ArchiveKeeper } from './archiveKeeper.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
 import { newRoute } from './iconsRoute.ts';
+import { FILE_ANSWERS } from './images.ts';
 import { BatchPath, requireBatch } from './requireBatch.ts';
 import { serveObject, timeLeft } from './serveObject.ts';
 import { type ZipEntry, zipOf } from './zipStream.ts';
@@ -30,11 +31,13 @@ export function batchZipRoute(dependencies: ZipDependencies): Route {
     path: '/api/icons/batch/:id/zip',
     documentation: {
       summary: 'The icons of a finished batch as a zip archive',
-      description: 'In the order of the request. Images that failed, and icons deleted since, are left out.',
+      description:
+        'In the order of the request. Images that failed, and icons deleted since, are left out. From the second time on ranges and conditional requests are answered.',
       tags: ['Icons'],
       requestParams: { path: BatchPath },
       responses: {
         200: { description: 'The archive', content: { 'application/zip': {} } },
+        ...FILE_ANSWERS,
         404: { description: 'No such batch, or it has no icons' },
         409: { description: 'The batch is not finished' },
       },
@@ -43,7 +46,7 @@ export function batchZipRoute(dependencies: ZipDependencies): Route {
       const archive = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', archiveOf(dependencies, request));
       const kept = { path: archive.path, contentType: ZIP, headers: headersOf(archive) };
       if (await serveObject(dependencies.storage, kept, request, response)) return;
-      await sendNew(dependencies.storage, keeper, archive, request, response);
+      await sendNew(dependencies, keeper, archive, request, response);
     },
   };
 }
@@ -87,7 +90,7 @@ function headersOf({ batch_id }: Pick<Archive, 'batch_id'>): Record<string, stri
 
 /** Makes it while it is sent. The headers wait for the first piece, so that a storage that is away is still answered with 503. */
 async function sendNew(
-  storage: ObjectStorage,
+  { connection, storage }: ZipDependencies,
   keeper: ArchiveKeeper,
   archive: Archive,
   request: Request,
@@ -98,6 +101,7 @@ async function sendNew(
     path: archive.path,
     folder: archiveFolder(archive.batch_id),
     isWhole: () => missing.length === 0,
+    isWanted: async () => (await findBatch(connection, archive.batch_id)) !== undefined,
     onError: (error) => request.context.logger.warn({ err: error }, 'An archive could not be kept'),
   });
   const first = await firstInTime(pieces, request);

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { type IconBatch, isActive } from '../../../domain/icons/batch.ts';
 import type { IconImage } from '../../../domain/icons/icon.ts';
+import { readBatchMetadata } from '../../../models/iconBatchMetadata.ts';
 import { findBatchImages } from '../../../models/iconImages.ts';
 import { answerJson } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
@@ -74,14 +75,17 @@ async function answerResult(
     answerJson(response, 200, crashResult(batch));
     return;
   }
-  const images = await findBatchImages(dependencies.connection, batch.batch_id);
+  const [images, metadata] = await Promise.all([
+    findBatchImages(dependencies.connection, batch.batch_id),
+    readBatchMetadata(dependencies.connection, batch.batch_id),
+  ]);
   const done = images.filter(({ status }) => status === 'succeeded' || status === 'failed');
   // Counted here: of a cancelled batch an image may have ended since the batch was read.
   const successful = done.filter(({ status }) => status === 'succeeded').length;
   answerJson(response, 200, {
     ...resultHead(batch, successful, done.length - successful),
     results: done.map((image) => itemOf(image, dependencies)),
-    metadata: batch.metadata,
+    metadata,
   });
 }
 

@@ -16,7 +16,7 @@ export function composeIcon(subject: ImageRequest['subject'], width: number, hei
   const standard = standardCategory(category);
   const palette = PALETTES[subject.color_scheme];
   const glyph = standard === 'default' ? parcel(bitsOf(category)) : GLYPHS[standard];
-  const isStandard = category.replaceAll('_', ' ') === standard.replaceAll('_', ' ');
+  const isStandard = category === standard.replaceAll('_', ' ');
   const drawing = STYLE_PAINTERS[subject.style](glyph, palette, variantOf(subject.variation));
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">` +
