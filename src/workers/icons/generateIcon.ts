@@ -135,15 +135,21 @@ async function leaveToOthers(work: IconWork, image: IconImage, run: Run): Promis
 }
 
 /** This run alone may make the icon now. */
-async function make(
+async function make(work: IconWork, image: IconImage, leader: Leader, run: Run): Promise<Outcome> {
+  if (image.model !== work.provider.settings.model) return leaveToOthers(work, image, run);
+  await work.requireStorage();
+  return run.seeThrough(() => call(work, image, leader, run));
+}
+
+type Leader = Extract<Claim, { readonly kind: 'leader' }>;
+
+async function call(
   work: IconWork,
   image: IconImage,
-  { unknown_in_a_row, attempts }: Extract<Claim, { kind: 'leader' }>,
+  { unknown_in_a_row, attempts }: Leader,
   run: Run,
 ): Promise<Outcome> {
   const { connection, provider, lane } = work;
-  if (image.model !== provider.settings.model) return leaveToOthers(work, image, run);
-  await work.requireStorage();
   const reserved = provider.paid
     ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
     : undefined;
@@ -177,7 +183,7 @@ async function make(
     const begunAt = performance.now();
     const { signal } = survivingLostLock(run);
     const outcome = await provider.generate({ prompt: image.prompt, subject: image }, signal);
-    const call = {
+    const ended = {
       call_id,
       reservation,
       attempts: attempts + 1,
@@ -185,6 +191,6 @@ async function make(
       begun_at: begunAt,
       milliseconds: Math.round(performance.now() - begunAt),
     };
-    return callEnded(work, image, call, outcome, run);
+    return callEnded(work, image, ended, outcome, run);
   });
 }
