@@ -136,9 +136,21 @@ async function leaveToOthers(work: IconWork, image: IconImage, run: Run): Promis
 
 /** This run alone may make the icon now. */
 async function make(work: IconWork, image: IconImage, leader: Leader, run: Run): Promise<Outcome> {
-  if (image.model !== work.provider.settings.model) return leaveToOthers(work, image, run);
+  const { connection, provider, lane } = work;
+  if (image.model !== provider.settings.model) return leaveToOthers(work, image, run);
   await work.requireStorage();
-  return run.seeThrough(() => call(work, image, leader, run));
+  const reserved = provider.paid
+    ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
+    : undefined;
+  if (reserved?.kind === 'never') {
+    return giveUp(work, image, { error: reserved.reason, attempts: leader.attempts }, run);
+  }
+  if (reserved?.kind === 'wait') {
+    await noteWaiting(connection, image);
+    await releaseGeneration(connection, image.content_key, image.image_id);
+    return again(reserved.milliseconds, 'the limits of the provider');
+  }
+  return run.seeThrough(() => call(work, image, { ...leader, reservation: reserved?.id }, run));
 }
 
 type Leader = Extract<Claim, { readonly kind: 'leader' }>;
@@ -146,20 +158,10 @@ type Leader = Extract<Claim, { readonly kind: 'leader' }>;
 async function call(
   work: IconWork,
   image: IconImage,
-  { unknown_in_a_row, attempts }: Leader,
+  { unknown_in_a_row, attempts, reservation }: Leader & { readonly reservation: string | undefined },
   run: Run,
 ): Promise<Outcome> {
   const { connection, provider, lane } = work;
-  const reserved = provider.paid
-    ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
-    : undefined;
-  if (reserved?.kind === 'never') return giveUp(work, image, { error: reserved.reason, attempts }, run);
-  if (reserved?.kind === 'wait') {
-    await noteWaiting(connection, image);
-    await releaseGeneration(connection, image.content_key, image.image_id);
-    return again(reserved.milliseconds, 'the limits of the provider');
-  }
-  const reservation = reserved?.id;
   const call_id = provider.paid ? randomUUID() : undefined;
   const askedAt = performance.now();
   const begun = await beginCall(
