@@ -16,7 +16,7 @@ import { addCall, type NewCall } from './iconCalls.ts';
 import { batches, confirmableSince, type ImageDocument, images, toImage } from './iconDocuments.ts';
 import { fromFile } from './iconGenerationDocuments.ts';
 import { renewLease } from './iconGenerations.ts';
-import { takeReservation } from './iconReservations.ts';
+import { leaveReservation, takeReservation } from './iconReservations.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -218,6 +218,7 @@ export function deliveryOf({
 
 /**
  * Ends an image, and tells it in its batch: counters, events, sums and the month's budget change with it.
+ * What was set aside for a single one that has no icon is to be given back then.
  *
  * @returns nothing, and nothing changes, when it has ended already
  */
@@ -237,6 +238,8 @@ export async function concludeImage(
     const image = toImage({ ...before, ...ended });
     if (conclusion.status !== 'succeeded') {
       await giveBackToBudget(connection, before.owner, [before.budget_month], session);
+      // Those of a batch come back when its round is closed.
+      if (before.batch_id === null) await leaveReservation(connection, before.reservation_id, session);
     }
     await countConclusion(connection, conclusion, session);
     const batch =

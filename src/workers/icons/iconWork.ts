@@ -65,8 +65,9 @@ export interface IconWork {
 export type ConcludeWork = Pick<IconWork, 'connection' | 'redis' | 'prefix' | 'credits'>;
 
 /**
- * Ends an image: its share of the credits is taken first, or given back for a single one, so that a crash in between costs
- * nothing; then it is counted and told. One that is being delivered by an earlier run succeeds, whatever is wanted now.
+ * Ends an image: its share of the credits is taken first, so that a crash in between costs nothing; then it is counted and
+ * told. Only what has ended without an icon gives its credits back: a single one here, others with their round. One that is
+ * being delivered by an earlier run succeeds, whatever is wanted now.
  */
 export async function conclude(
   work: ConcludeWork,
@@ -77,17 +78,21 @@ export async function conclude(
   const wanted = deliveryOf(image) ?? conclusion;
   const end = wanted.status === 'succeeded' ? await charge(work, image, wanted, run) : wanted;
   if (!end) return;
-  if (end.status !== 'succeeded' && image.batch_id === null) await work.credits.release(image.reservation_id);
   const concluded = await concludeImage(work.connection, image.image_id, end);
   if (!concluded) return;
   const { batch } = concluded;
-  publishIconSignal(
-    work.redis,
-    work.prefix,
-    batch
-      ? { batch_id: batch.batch_id, owner: batch.owner, seq: batch.event_seq }
-      : { image_id: image.image_id },
-  );
+  try {
+    if (end.status !== 'succeeded' && image.batch_id === null)
+      await work.credits.giveUp(image.reservation_id);
+  } finally {
+    publishIconSignal(
+      work.redis,
+      work.prefix,
+      batch
+        ? { batch_id: batch.batch_id, owner: batch.owner, seq: batch.event_seq }
+        : { image_id: image.image_id },
+    );
+  }
 }
 
 /** Adds the next image of the batch to the flow, before this one's job ends. */
