@@ -75,7 +75,7 @@ async function batchWith(ended: readonly Conclusion[], metadata?: Readonly<Recor
   const wanted = { owner: caller.owner, variations: 2, ...(metadata ? { metadata } : {}) };
   const { batch_id, images } = await createdBatch(system.connection, wanted);
   for (const [index, conclusion] of ended.entries()) {
-    await concludeImage(system.connection, at(images, index).image_id, conclusion);
+    await concludeImage(system.connection, at(images, index), conclusion);
   }
   return { ...caller, batch_id, images };
 }
@@ -280,7 +280,7 @@ test('the list of batches has the newest first, of the caller alone', async () =
   const first = await createdBatch(system.connection, { owner });
   const second = await createdBatch(system.connection, { owner, categories: ['toys'], variations: 1 });
   await batchWith([]);
-  await concludeImage(system.connection, at(second.images, 0).image_id, FAILURE);
+  await concludeImage(system.connection, at(second.images, 0), FAILURE);
   await finishBatch(system.connection, second.batch_id, 1);
   const { body } = await icons.get('/api/icons/batches');
   expect(body).toHaveLength(2);
@@ -329,7 +329,7 @@ test('the state of a single image can be read by its owner', async () => {
     asked_at: expect.stringMatching(UTC_TIME),
     finished_at: null,
   });
-  await concludeImage(system.connection, image.image_id, success('tools/a.png'));
+  await concludeImage(system.connection, image, success('tools/a.png'));
   expect((await icons.get(path)).body).toMatchObject({
     status: 'succeeded',
     image_url: 'https://icons.example.test/api/images/tools/a.png',
@@ -363,7 +363,7 @@ describe('the statistics', () => {
         success('a/b.png', 1, true),
       ];
       for (const [index, end] of ends.entries()) {
-        await concludeImage(other.connection, at(images, index).image_id, end);
+        await concludeImage(other.connection, at(images, index), end);
       }
       await storeIcon(other, 'tools');
       await storeIcon(other, 'tools');

@@ -3,7 +3,14 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CreditsProvider } from '../../src/domain/credits/provider.ts';
 import type { IconImage } from '../../src/domain/icons/icon.ts';
-import { cancelBatch, createBatch, failBatch } from '../../src/models/iconBatches.ts';
+import {
+  cancelBatch,
+  createBatch,
+  failBatch,
+  finishBatch,
+  markSettled,
+  retryFailed,
+} from '../../src/models/iconBatches.ts';
 import { createImage, findImage } from '../../src/models/iconImages.ts';
 import { abandonReservations } from '../../src/models/iconReservations.ts';
 import { Ledger } from '../../src/models/ledger.ts';
@@ -194,6 +201,37 @@ test('a killed worker that had charged an icon leaves it to be delivered, whatev
   await conclude(workWith(provider), await imageNow(image.image_id), FAILED, run);
   const now = await expectPaidIfDelivered(user, image);
   expect(now).toMatchObject({ status: 'succeeded', file: delivered.file, cached: false });
+  await expectConsistent(connection, batch_id);
+});
+
+test('a run of the round before neither ends the image of the retry nor charges for it', async () => {
+  const { connection } = icons.system;
+  const { user, batch_id, image: before } = await paidBatch();
+  await failBatch(connection, batch_id, 'No progress');
+  expect(await finishBatch(connection, batch_id, 1)).toMatchObject({ kind: 'finished' });
+  await workWith(provider).credits.release(before.reservation_id);
+  await markSettled(connection, batch_id, 1);
+  await retryFailed(
+    connection,
+    batch_id,
+    { reservation_id: await reserved(user, 3), credits: PRICE },
+    undefined,
+  );
+  const image = await imageNow(before.image_id);
+
+  await conclude(workWith(provider), before, FAILED, run);
+  await conclude(workWith(provider), before, success(), run);
+  expect(await imageNow(image.image_id)).toEqual(image);
+  const killed = workMeanwhile(() => Promise.reject(new Error('killed')));
+  const delivered = success();
+  await expect(conclude(killed, image, delivered, run)).rejects.toThrow('killed');
+  await conclude(workWith(provider), before, success(), run);
+  expect(await imageNow(image.image_id)).toMatchObject({ status: 'delivering' });
+  await conclude(workWith(provider), await imageNow(image.image_id), FAILED, run);
+  expect(await expectPaidIfDelivered(user, image)).toMatchObject({
+    status: 'succeeded',
+    file: delivered.file,
+  });
   await expectConsistent(connection, batch_id);
 });
 
