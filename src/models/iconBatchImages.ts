@@ -50,6 +50,7 @@ export async function askAgain(
     attempts: 0,
     error: null,
     finished_at: null,
+    left: false,
     // Behind the failure of its content, which holds for all who asked until then, also where clocks differ a little; and
     // never the same again, as it tells the rounds apart.
     asked_at: new Date(Math.max(Date.now(), last + 1)),

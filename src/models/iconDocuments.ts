@@ -84,6 +84,8 @@ const imageSchema = new Schema(
     finished_at: Date,
     /** Whether its job was added in this round. */
     queued: { type: Boolean, required: true },
+    /** Whether a worker that cannot make it has left it to others in this round. */
+    left: Boolean,
     /** The month that it is counted in; nothing when it is not counted. */
     budget_month: String,
   },
@@ -162,6 +164,7 @@ export interface ImageDocument extends Omit<IconImage, 'image_id' | 'file' | 'as
   confirmed?: boolean;
   finished_at: Date | null;
   queued: boolean;
+  left?: boolean;
   budget_month: string | null;
 }
 
@@ -235,6 +238,7 @@ export function toImage(document: ImageDocument): IconImage {
   const {
     _id,
     queued: _queued,
+    left: _left,
     budget_month: _month,
     progressed_at: _progressed,
     confirmed: _confirmed,

@@ -253,7 +253,8 @@ export async function concludeImage(
   });
 }
 
-function asAsked({ image_id, asked_at }: AskedImage) {
+/** The image, unless it was asked for again. */
+export function asAsked({ image_id, asked_at }: AskedImage) {
   return { _id: image_id, asked_at: new Date(asked_at) };
 }
 

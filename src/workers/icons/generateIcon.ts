@@ -12,6 +12,7 @@ import {
 } from '../../models/iconGenerations.ts';
 import { beginCall, type Conclusion, deliveryOf, findImage } from '../../models/iconImages.ts';
 import { noteWaiting } from '../../models/iconSweeps.ts';
+import { leaveImage } from '../../models/iconsLeft.ts';
 import { CREDITS_CAME_BACK } from '../../producers/icons/iconCredits.ts';
 import { imageJobId } from '../../producers/icons/iconJobs.ts';
 import type { iconsQueue } from '../../queues/icons.ts';
@@ -126,10 +127,12 @@ async function bringForward(work: IconWork, image: IconImage, run: Run): Promise
  * if not, the image ends with its batch's timeout.
  */
 async function leaveToOthers(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
-  run.logger.error(
-    { image_id: image.image_id, wanted: image.model, here: work.provider.settings.model },
-    'An icon is wanted of a model that this worker does not have (OPENAI_API_KEY, OPENAI_MODEL)',
-  );
+  if (await leaveImage(work.connection, image)) {
+    run.logger.error(
+      { image_id: image.image_id, wanted: image.model, here: work.provider.settings.model },
+      'An icon is wanted of a model that this worker does not have (OPENAI_API_KEY, OPENAI_MODEL)',
+    );
+  }
   await releaseGeneration(work.connection, image.content_key, image.image_id);
   return again(OTHER_MODEL_MILLISECONDS, 'this worker has another model');
 }
