@@ -33,6 +33,8 @@ const batchSchema = new Schema(
     completed_at: Date,
     progressed_at: { type: Date, required: true },
     round: { type: Number, required: true },
+    round_started_at: Date,
+    done_before_round: Number,
     event_seq: { type: Number, required: true },
     error: String,
     credits_user_id: String,
@@ -143,7 +145,14 @@ export async function prepareIcons(connection: Connection): Promise<void> {
 export interface BatchDocument
   extends Omit<
     IconBatch,
-    'batch_id' | 'metadata' | 'created_at' | 'started_at' | 'completed_at' | 'progressed_at'
+    | 'batch_id'
+    | 'metadata'
+    | 'created_at'
+    | 'started_at'
+    | 'completed_at'
+    | 'progressed_at'
+    | 'round_started_at'
+    | 'done_before_round'
   > {
   _id: string;
   metadata: string | null;
@@ -151,6 +160,9 @@ export interface BatchDocument
   started_at: Date | null;
   completed_at: Date | null;
   progressed_at: Date;
+  /** Batches of earlier versions have neither. */
+  round_started_at?: Date | null;
+  done_before_round?: number;
   confirmed?: boolean;
   finished_round: number;
   calls_begun: number;
@@ -221,6 +233,7 @@ export function toBatch(document: BatchDocument): IconBatch {
     finished_round: _round,
     calls_begun: _calls,
     metadata,
+    round_started_at = document.started_at,
     ...batch
   } = document;
   return {
@@ -231,6 +244,8 @@ export function toBatch(document: BatchDocument): IconBatch {
     started_at: batch.started_at?.getTime() ?? null,
     completed_at: batch.completed_at?.getTime() ?? null,
     progressed_at: batch.progressed_at.getTime(),
+    round_started_at: round_started_at?.getTime() ?? null,
+    done_before_round: batch.done_before_round ?? 0,
   };
 }
 

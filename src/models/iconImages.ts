@@ -270,7 +270,7 @@ export function statusesBefore(
 export const OPEN_IMAGES: mongo.Filter<ImageDocument> = { status: { $in: OPEN_STATUSES } };
 
 async function startInBatch(connection: Connection, batch: IconBatch, session: ClientSession): Promise<void> {
-  if (batch.status === 'pending') {
+  if (batch.status === 'pending' || batch.round_started_at === null) {
     await changeBatch(connection, batch, asStarted(batch), () => [], session);
   }
   await batches(connection).updateOne({ _id: batch.batch_id }, { $inc: { calls_begun: 1 } }, { session });

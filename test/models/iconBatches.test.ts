@@ -297,6 +297,8 @@ test('a retry runs the failed images again, in a new round, with new credits', a
   expect(retry.batch).toMatchObject({
     status: 'running',
     round: 2,
+    round_started_at: null,
+    done_before_round: 1,
     successful: 1,
     failed: 0,
     completed_at: null,
@@ -319,7 +321,12 @@ test('a retry runs the failed images again, in a new round, with new credits', a
   // Both are queued by whoever retries.
   expect(await claimNextImage(connection, batch_id)).toBeUndefined();
 
+  expect(await claimed(connection, at(retry.images, 0))).toMatchObject({ kind: 'leader' });
+  expect(await beginCall(connection, at(retry.images, 0), undefined)).toBe('begun');
+  const begun = await batchNow(connection, batch_id);
+  expect(begun.round_started_at).toBeGreaterThanOrEqual(seen.completed_at ?? Number.NaN);
   for (const image of retry.images) await concludeImage(connection, image, success());
+  expect(await batchNow(connection, batch_id)).toMatchObject({ round_started_at: begun.round_started_at });
   expect(await finishBatch(connection, batch_id, 1)).toEqual({ kind: 'settled' });
   expect(await finishBatch(connection, batch_id, 2)).toMatchObject({
     kind: 'finished',
