@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { stopTimes } from '../../config/stopTimes.ts';
 import { announceWhenReady } from './announce.ts';
 import { openCredentials } from './credentials.ts';
 import { startDatabases } from './databases.ts';
@@ -11,6 +12,9 @@ import { type Running, SUCCESS, type Supervised, supervise } from './supervise.t
 
 /** A process ends itself when its drain takes too long; only one that cannot is killed, this much later. */
 const KILL_AFTER_DRAIN_MS = 3_000;
+
+/** Works on all queues, those of the icons too. */
+const WORKER = 'worker';
 
 /** A process of the system refuses its settings, and has said why. */
 export class WrongSettingsError extends Error {
@@ -101,9 +105,11 @@ async function startProcesses(
   holder.mongodb_url = environment.MONGODB_URL;
   lock.describe(holder);
 
-  const stopLimitMs = settings.environment.DRAIN_TIMEOUT_SECONDS * 1000 + KILL_AFTER_DRAIN_MS;
-  const start = (name: string, ...command: string[]): Promise<Running> =>
-    startNodeProcess({ name, command, environment, output, stopLimitMs });
+  const start = (name: string, ...command: string[]): Promise<Running> => {
+    const { limit } = stopTimes(settings.environment, name === WORKER);
+    const stopLimitMs = limit * 1000 + KILL_AFTER_DRAIN_MS;
+    return startNodeProcess({ name, command, environment, output, stopLimitMs });
+  };
   const keep = (name: string, ...command: string[]) =>
     supervise({
       name,
@@ -119,7 +125,7 @@ async function startProcesses(
       output.say(`The demo accounts could not be added (${end}); its lines above say why.`);
   }
   if (!signal.aborted) {
-    processes.workers.push(keep('worker', 'src/workers/main.ts'));
+    processes.workers.push(keep(WORKER, 'src/workers/main.ts'));
     processes.ingress.push(
       keep('web', '--no-allocation-site-pretenuring', 'src/api/main.ts'),
       keep('scheduler', 'src/schedules/main.ts'),

@@ -34,6 +34,8 @@ export type BatchChange = Partial<
     | 'started_at'
     | 'completed_at'
     | 'round'
+    | 'round_started_at'
+    | 'done_before_round'
     | 'error'
     | 'reservation_id'
     | 'settled'
@@ -94,6 +96,8 @@ async function writeBatch(
         started_at: toDate(after.started_at),
         completed_at: toDate(after.completed_at),
         round: after.round,
+        round_started_at: toDate(after.round_started_at),
+        done_before_round: after.done_before_round,
         event_seq: after.event_seq,
         error: after.error,
         reservation_id: after.reservation_id,
@@ -108,9 +112,13 @@ async function writeBatch(
   return written.progressed_at.getTime();
 }
 
-/** What a batch becomes when something begins or ends in it. */
+/** What a batch, and its round, becomes when something begins or ends in it. */
 export function asStarted(batch: IconBatch): BatchChange {
-  return batch.status === 'pending' ? { status: 'running', started_at: Date.now() } : {};
+  const now = Date.now();
+  return {
+    ...(batch.status === 'pending' ? { status: 'running', started_at: now } : {}),
+    ...(batch.round_started_at === null ? { round_started_at: now } : {}),
+  };
 }
 
 function toDate(milliseconds: number | null): Date | null {

@@ -43,14 +43,17 @@ export async function askAgain(
     .find({ batch_id: batch.batch_id, status: { $in: statusesBefore('pending', ['failed']) } }, { session })
     .sort({ index: 1 })
     .toArray();
-  const lastEnd = Math.max(...failed.map((image) => image.finished_at?.getTime() ?? 0));
+  const times = failed.flatMap(({ asked_at, finished_at }) => [asked_at, finished_at ?? asked_at]);
+  const last = Math.max(...times.map((time) => time.getTime()));
   const again: Partial<ImageDocument> = {
     status: 'pending',
     attempts: 0,
     error: null,
     finished_at: null,
-    // Behind the failure of its content, which holds for all who asked until then, also where clocks differ a little.
-    asked_at: new Date(Math.max(Date.now(), lastEnd + 1)),
+    left: false,
+    // Behind the failure of its content, which holds for all who asked until then, also where clocks differ a little; and
+    // never the same again, as it tells the rounds apart.
+    asked_at: new Date(Math.max(Date.now(), last + 1)),
     ...round,
     budget_month: budget?.month ?? null,
   };

@@ -32,6 +32,8 @@ const batchSchema = new Schema(
     completed_at: Date,
     progressed_at: { type: Date, required: true },
     round: { type: Number, required: true },
+    round_started_at: Date,
+    done_before_round: Number,
     event_seq: { type: Number, required: true },
     error: String,
     credits_user_id: String,
@@ -83,6 +85,8 @@ const imageSchema = new Schema(
     finished_at: Date,
     /** Whether its job was added in this round. */
     queued: { type: Boolean, required: true },
+    /** Whether a worker that cannot make it has left it to others in this round. */
+    left: Boolean,
     /** The month that it is counted in; nothing when it is not counted. */
     budget_month: String,
   },
@@ -139,12 +143,24 @@ export async function prepareIcons(connection: Connection): Promise<void> {
 }
 
 export interface BatchDocument
-  extends Omit<IconBatch, 'batch_id' | 'created_at' | 'started_at' | 'completed_at' | 'progressed_at'> {
+  extends Omit<
+    IconBatch,
+    | 'batch_id'
+    | 'created_at'
+    | 'started_at'
+    | 'completed_at'
+    | 'progressed_at'
+    | 'round_started_at'
+    | 'done_before_round'
+  > {
   _id: string;
   created_at: Date;
   started_at: Date | null;
   completed_at: Date | null;
   progressed_at: Date;
+  /** Batches of earlier versions have neither. */
+  round_started_at?: Date | null;
+  done_before_round?: number;
   confirmed?: boolean;
   finished_round: number;
   calls_begun: number;
@@ -158,6 +174,7 @@ export interface ImageDocument extends Omit<IconImage, 'image_id' | 'file' | 'as
   confirmed?: boolean;
   finished_at: Date | null;
   queued: boolean;
+  left?: boolean;
   budget_month: string | null;
 }
 
@@ -208,7 +225,14 @@ export function confirmableSince(): Date {
 }
 
 export function toBatch(document: BatchDocument): IconBatch {
-  const { _id, confirmed: _confirmed, finished_round: _round, calls_begun: _calls, ...batch } = document;
+  const {
+    _id,
+    confirmed: _confirmed,
+    finished_round: _round,
+    calls_begun: _calls,
+    round_started_at = document.started_at,
+    ...batch
+  } = document;
   return {
     ...batch,
     batch_id: _id,
@@ -216,6 +240,8 @@ export function toBatch(document: BatchDocument): IconBatch {
     started_at: batch.started_at?.getTime() ?? null,
     completed_at: batch.completed_at?.getTime() ?? null,
     progressed_at: batch.progressed_at.getTime(),
+    round_started_at: round_started_at?.getTime() ?? null,
+    done_before_round: batch.done_before_round ?? 0,
   };
 }
 
@@ -223,6 +249,7 @@ export function toImage(document: ImageDocument): IconImage {
   const {
     _id,
     queued: _queued,
+    left: _left,
     budget_month: _month,
     progressed_at: _progressed,
     confirmed: _confirmed,

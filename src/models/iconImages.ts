@@ -16,7 +16,7 @@ import { addCall, type NewCall } from './iconCalls.ts';
 import { batches, confirmableSince, type ImageDocument, images, toImage } from './iconDocuments.ts';
 import { fromFile } from './iconGenerationDocuments.ts';
 import { renewLease } from './iconGenerations.ts';
-import { takeReservation } from './iconReservations.ts';
+import { leaveReservation, takeReservation } from './iconReservations.ts';
 import { countInStats } from './iconStats.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -25,6 +25,9 @@ export type NewImage = Omit<
   IconImage,
   'status' | 'attempts' | 'error' | 'file' | 'cached' | 'generation_milliseconds' | 'finished_at'
 >;
+
+/** An image as one round of its batch asks for it: a run of the round before changes nothing of it. */
+export type AskedImage = Pick<IconImage, 'image_id' | 'asked_at'>;
 
 /** What an image succeeds with. */
 export interface Delivery {
@@ -144,17 +147,18 @@ export async function claimNextImage(
  * @param image - its image; the run must have claimed the generation of its content
  * @param call - nothing for a free provider
  * @returns `begun` only when the call may be made now; `cancelled` when the image or its batch has ended without it,
- *   `final` when the image has a result or is being delivered, `lost` when the lease has run out: claim the generation anew
+ *   `final` when the image has a result, is being delivered, or was asked for again, `lost` when the lease has run out: claim the generation anew
  */
 export async function beginCall(
   connection: Connection,
-  image: Pick<IconImage, 'image_id'>,
+  image: AskedImage,
   call: NewCall | undefined,
 ): Promise<'begun' | 'cancelled' | 'final' | 'lost'> {
   return inTransaction(connection, async (session) => {
     const found = await images(connection).findOne({ _id: image.image_id }, { session });
     if (!found || found.status === 'cancelled') return 'cancelled';
     if (!isOpen(found) || found.status === 'delivering') return 'final';
+    if (found.asked_at.getTime() !== image.asked_at) return 'final';
     const batch = found.batch_id === null ? undefined : await readBatch(connection, found.batch_id, session);
     if (found.batch_id !== null && !(batch && isActive(batch))) return 'cancelled';
     if (!(await renewLease(connection, found.content_key, found._id, session))) return 'lost';
@@ -177,11 +181,11 @@ export async function beginCall(
  */
 export async function putOff(
   connection: Connection,
-  imageId: string,
+  image: AskedImage,
   attempt: 'counted' | 'given-back' = 'counted',
 ): Promise<void> {
   await images(connection).updateOne(
-    { _id: imageId, status: { $in: statusesBefore('pending', ['running']) } },
+    { ...asAsked(image), status: { $in: statusesBefore('pending', ['running']) } },
     { $set: { status: 'pending' }, ...(attempt === 'given-back' ? { $inc: { attempts: -1 } } : {}) },
   );
 }
@@ -189,20 +193,21 @@ export async function putOff(
 /**
  * Comes before the charge: from now on the image can only succeed, whatever becomes of its batch or of this process.
  *
- * @returns what it succeeds with, which is an earlier run's when that came as far; nothing when it has ended
+ * @returns what it succeeds with, which is an earlier run's when that came as far; nothing when it has ended, or was asked
+ *   for again
  */
 export async function beginDelivery(
   connection: Connection,
-  imageId: string,
+  image: AskedImage,
   delivery: Delivery,
 ): Promise<Delivery | undefined> {
   const begun = await images(connection).updateOne(
-    { _id: imageId, status: { $in: statusesBefore('delivering') } },
+    { ...asAsked(image), status: { $in: statusesBefore('delivering') } },
     { $set: { ...deliveryFields(delivery), status: 'delivering' } },
   );
   if (begun.matchedCount === 1) return delivery;
-  const image = await findImage(connection, imageId);
-  return image && deliveryOf(image);
+  const found = await images(connection).findOne(asAsked(image));
+  return found ? deliveryOf(toImage(found)) : undefined;
 }
 
 /** @returns nothing unless the image is being delivered */
@@ -218,18 +223,19 @@ export function deliveryOf({
 
 /**
  * Ends an image, and tells it in its batch: counters, events, sums and the month's budget change with it.
+ * What was set aside for a single one that has no icon is to be given back then.
  *
- * @returns nothing, and nothing changes, when it has ended already
+ * @returns nothing, and nothing changes, when it has ended already, or was asked for again
  */
 export async function concludeImage(
   connection: Connection,
-  imageId: string,
+  wanted: AskedImage,
   conclusion: Conclusion,
 ): Promise<Concluded | undefined> {
   return inTransaction(connection, async (session) => {
     const ended = fieldsOf(conclusion);
     const before = await images(connection).findOneAndUpdate(
-      { _id: imageId, status: { $in: statusesBefore(conclusion.status) } },
+      { ...asAsked(wanted), status: { $in: statusesBefore(conclusion.status) } },
       { $set: ended },
       { session, returnDocument: 'before' },
     );
@@ -237,12 +243,19 @@ export async function concludeImage(
     const image = toImage({ ...before, ...ended });
     if (conclusion.status !== 'succeeded') {
       await giveBackToBudget(connection, before.owner, [before.budget_month], session);
+      // Those of a batch come back when its round is closed.
+      if (before.batch_id === null) await leaveReservation(connection, before.reservation_id, session);
     }
     await countConclusion(connection, conclusion, session);
     const batch =
       before.batch_id === null ? undefined : await readBatch(connection, before.batch_id, session);
     return { image, batch: batch && (await countInBatch(connection, batch, image, session)) };
   });
+}
+
+/** The image, unless it was asked for again. */
+export function asAsked({ image_id, asked_at }: AskedImage) {
+  return { _id: image_id, asked_at: new Date(asked_at) };
 }
 
 /** The statuses from which an image may come to `to`. */
@@ -257,7 +270,7 @@ export function statusesBefore(
 export const OPEN_IMAGES: mongo.Filter<ImageDocument> = { status: { $in: OPEN_STATUSES } };
 
 async function startInBatch(connection: Connection, batch: IconBatch, session: ClientSession): Promise<void> {
-  if (batch.status === 'pending') {
+  if (batch.status === 'pending' || batch.round_started_at === null) {
     await changeBatch(connection, batch, asStarted(batch), () => [], session);
   }
   await batches(connection).updateOne({ _id: batch.batch_id }, { $inc: { calls_begun: 1 } }, { session });

@@ -3,7 +3,7 @@ import { usable } from '../runtime/mongo.ts';
 import { ServiceUnavailableError } from '../runtime/outage.ts';
 import { createMissing } from './createMissing.ts';
 
-/** Credits that are set aside, or about to be, and belong to no icons yet. */
+/** Credits that are set aside, or about to be, and belong to no icons yet, or to none any more. */
 const reservationSchema = new Schema(
   {
     /** The reservation id. */
@@ -51,6 +51,23 @@ export async function takeReservation(
     { session },
   );
   if (taken.deletedCount === 0) throw new ServiceUnavailableError('The start took too long; try again', 1);
+}
+
+/**
+ * The credits belong to an icon that the same transaction ends without one. Release them, then `forgetReservation`; what dies
+ * in between the sweep makes up for.
+ */
+export async function leaveReservation(
+  connection: Connection,
+  reservationId: string | null,
+  session: ClientSession,
+): Promise<void> {
+  if (reservationId === null) return;
+  await reservations(connection).updateOne(
+    { _id: reservationId },
+    { $set: { abandoned: true }, $currentDate: { at: true } },
+    { upsert: true, session },
+  );
 }
 
 /**

@@ -4,15 +4,13 @@ import { subscribe } from 'node:diagnostics_channel';
 export interface FaultBeforeSending {
   /** For people. */
   readonly reason: string;
-  /** Whether it stays until an operator sees to it: nobody trusts the certificate, or `fetch` calls no such port. */
+  /** Whether it stays until an operator sees to it: nobody trusts the certificate. */
   readonly isForOperator: boolean;
 }
 
 /** https://nodejs.org/api/tls.html#x509-certificate-error-codes, and what the other side says of a certificate of ours. */
 const CERTIFICATE_FAULT =
   /CERT|^(UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/;
-/** `fetch` has no code for it: https://fetch.spec.whatwg.org/#port-blocking */
-const BLOCKED_PORT = 'bad port';
 /** No deeper chain of causes is known; a circle ends there too. */
 const DEEPEST_CAUSE = 5;
 
@@ -30,9 +28,11 @@ subscribe('undici:client:connectError', (message) => {
 export function faultBeforeSending(error: unknown, depth = 0): FaultBeforeSending | undefined {
   if (!(error instanceof Error) || depth > DEEPEST_CAUSE) return undefined;
   if (connecting.has(error)) {
-    const reason = 'code' in error ? String(error.code) : error.message;
-    return { reason, isForOperator: CERTIFICATE_FAULT.test(reason) };
+    const code = 'code' in error ? String(error.code) : undefined;
+    return {
+      reason: code ?? error.message,
+      isForOperator: code !== undefined && CERTIFICATE_FAULT.test(code),
+    };
   }
-  if (error.message === BLOCKED_PORT) return { reason: BLOCKED_PORT, isForOperator: true };
   return faultBeforeSending(error.cause, depth + 1);
 }

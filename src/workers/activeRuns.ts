@@ -20,6 +20,8 @@ export class LockLostError extends Error {
 /** The runs of one worker, so that they can be aborted. Nothing of a run stays behind when it has ended. */
 export class ActiveRuns {
   readonly #controllers = new Map<string, AbortController>();
+  /** Job ids by what is seen through; a run may go on unheard, and another run of the job beside it. */
+  readonly #seenThrough = new Map<Promise<unknown>, string>();
 
   has(jobId: string): boolean {
     return this.#controllers.has(jobId);
@@ -62,5 +64,30 @@ export class ActiveRuns {
 
   abortAll(reason: Error): void {
     for (const controller of this.#controllers.values()) controller.abort(reason);
+  }
+
+  /** Does the job's work, which `abortInterruptible` leaves alone. */
+  async seeThrough<T>(jobId: string, work: () => Promise<T>): Promise<T> {
+    const working = work();
+    this.#seenThrough.set(working, jobId);
+    try {
+      return await working;
+    } finally {
+      this.#seenThrough.delete(working);
+    }
+  }
+
+  /** @returns how many pieces of work are seen through */
+  abortInterruptible(reason: Error): number {
+    const seenThrough = new Set(this.#seenThrough.values());
+    for (const [jobId, controller] of this.#controllers) {
+      if (!seenThrough.has(jobId)) controller.abort(reason);
+    }
+    return this.#seenThrough.size;
+  }
+
+  /** Resolves when all that is seen through now has ended, also in runs that go on unheard. */
+  async untilSeenThrough(): Promise<void> {
+    await Promise.allSettled(this.#seenThrough.keys());
   }
 }

@@ -24,6 +24,13 @@ export interface Run {
    * @throws the signal's reason once the run was aborted
    */
   readonly progress: (progress: Progress) => Promise<void>;
+  /**
+   * Does what must not be cut off by a stop, such as a call that is paid: a drain has more time for it. Begins nothing
+   * once the run was aborted or the worker is stopping.
+   *
+   * @throws the reason why it does not begin, and what the work throws
+   */
+  readonly seeThrough: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** One handler for each job of the queue: a missing one, or one for another payload, does not compile. */

@@ -1,9 +1,11 @@
 import { type Environment, InvalidEnvironmentError, readEnvironment } from '../../config/env.ts';
 import { WRONG_SETTINGS_EXIT_CODE } from '../../config/exitCode.ts';
+import { stopTimes } from '../../config/stopTimes.ts';
 import { prepareCollections } from '../models/collections.ts';
 import { requireUsageTimeZone, UsageTimeZoneError } from '../models/usageTimeZone.ts';
 import { UnsupportedImageSettingError, UnsupportedModelError } from '../platforms/images/openaiModels.ts';
 import { openQueues } from '../producers/queues.ts';
+import { iconsQueue } from '../queues/icons.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { connectMongo } from '../runtime/mongo.ts';
 import { connectRedis } from '../runtime/redis.ts';
@@ -14,8 +16,6 @@ import { chooseWorkers, UnknownQueueError } from './chooseWorkers.ts';
 import type { RunningWorker } from './startWorker.ts';
 import { workerEntries } from './workers.ts';
 
-/** Kept back from the drain, so that what it aborts can still be left to others and the connections closed in order. */
-const CLOSING_SECONDS = 3;
 /** Their messages say what to do; anything else is a defect and keeps its stack. */
 const EXPLAINED = [
   UnsupportedModelError,
@@ -45,14 +45,14 @@ async function main(environment: Environment, names: readonly string[]): Promise
     names,
   );
 
-  const limit = environment.DRAIN_TIMEOUT_SECONDS;
-  const drainMilliseconds = Math.max(limit - CLOSING_SECONDS, limit / 2) * 1_000;
+  const makesIcons = entries.some(({ queue }) => queue.name === iconsQueue.name);
+  const { drain, longestDrain, limit } = stopTimes(environment, makesIcons);
   shutdownOnSignals(logger, limit, [
     { name: 'start', run: () => stopping.abort() },
     {
       name: 'jobs',
       run: async () => {
-        await Promise.all(running.map((worker) => worker.drain(drainMilliseconds)));
+        await Promise.all(running.map((worker) => worker.drain(drain * 1_000, longestDrain * 1_000)));
       },
     },
     { name: 'queues', run: () => queues.close() },

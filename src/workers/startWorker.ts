@@ -35,8 +35,11 @@ export interface RunningWorker {
   /**
    * Takes no more jobs and waits for the running ones; when the time is over they are aborted and left to others. Returns
    * a second after that time at the latest, also when Redis is away.
+   *
+   * @param longestMilliseconds - the time of those that see something through
+   * @defaultValue timeoutMilliseconds
    */
-  drain(timeoutMilliseconds: number): Promise<void>;
+  drain(timeoutMilliseconds: number, longestMilliseconds?: number): Promise<void>;
 }
 
 /**
@@ -126,6 +129,11 @@ export function startWorker<Queue extends QueueContract>(
           async progress(progress) {
             signal.throwIfAborted();
             await job.updateProgress(progress);
+          },
+          async seeThrough(work) {
+            signal.throwIfAborted();
+            draining.signal.throwIfAborted();
+            return runs.seeThrough(jobId, work);
           },
         };
         return handlerOf(job.name)(read.payload, run);
@@ -240,11 +248,19 @@ export function startWorker<Queue extends QueueContract>(
 
   return {
     queue: queue.name,
-    async drain(timeoutMilliseconds) {
-      draining.abort(new WorkerStoppingError('The worker is stopping'));
+    async drain(timeoutMilliseconds, longestMilliseconds = timeoutMilliseconds) {
+      const stopping = new WorkerStoppingError('The worker is stopping');
+      draining.abort(stopping);
       const closed = worker.close();
-      if (await endsWithin(timeoutMilliseconds, closed)) return;
-      runs.abortAll(new WorkerStoppingError('The worker is stopping'));
+      const ended = Promise.all([closed, runs.untilSeenThrough()]);
+      if (await endsWithin(timeoutMilliseconds, ended)) return;
+      const left = longestMilliseconds - timeoutMilliseconds;
+      const jobs = left > 0 ? runs.abortInterruptible(stopping) : 0;
+      if (jobs > 0) {
+        logger.info({ jobs, seconds: left / 1_000 }, 'Jobs that must not be cut off are waited for');
+        if (await endsWithin(left, ended)) return;
+      }
+      runs.abortAll(stopping);
       if (await endsWithin(LEAVING_MILLISECONDS, closed)) return;
       logger.warn('Redis does not answer: the running jobs are taken over when their locks have run out');
     },

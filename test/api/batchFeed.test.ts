@@ -327,6 +327,8 @@ const RUNNING: IconBatch = {
   completed_at: null,
   progressed_at: 0,
   round: 1,
+  round_started_at: 0,
+  done_before_round: 0,
   event_seq: 0,
   error: null,
   credits_user_id: null,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readEnvironment } from '../../config/env.ts';
 import { batchesRoute } from '../../src/api/routes/icons/batches.ts';
+import { timeText } from '../../src/api/routes/icons/contractValues.ts';
 import { healthRoute } from '../../src/api/routes/icons/health.ts';
 import { imageStatusRoute } from '../../src/api/routes/icons/imageStatus.ts';
 import { resultRoute } from '../../src/api/routes/icons/result.ts';
@@ -10,12 +11,18 @@ import { statusRoute } from '../../src/api/routes/icons/status.ts';
 import { suggestionsRoute } from '../../src/api/routes/icons/suggestions.ts';
 import { unknownAddressRoutes } from '../../src/api/routes/icons/unknownAddress.ts';
 import { STANDARD_CATEGORIES } from '../../src/domain/icons/categories.ts';
-import { cancelBatch, failBatch, finishBatch } from '../../src/models/iconBatches.ts';
+import {
+  cancelBatch,
+  failBatch,
+  finishBatch,
+  markSettled,
+  retryFailed,
+} from '../../src/models/iconBatches.ts';
 import { claimGeneration, recordFile } from '../../src/models/iconGenerations.ts';
 import { beginCall, type Conclusion, concludeImage, createImage } from '../../src/models/iconImages.ts';
 import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import { type ApiServer, startApiServer } from '../api/apiServer.ts';
-import { at, createdBatch, FAILURE, LEASE_MILLISECONDS, newImage } from '../models/iconFixtures.ts';
+import { at, createdBatch, FAILURE, LEASE_MILLISECONDS, newImage, setBatch } from '../models/iconFixtures.ts';
 import { expectIconsRefusal, IconsApi, UTC_TIME } from '../support/iconsApi.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 
@@ -75,7 +82,7 @@ async function batchWith(ended: readonly Conclusion[], metadata?: Readonly<Recor
   const wanted = { owner: caller.owner, variations: 2, ...(metadata ? { metadata } : {}) };
   const { batch_id, images } = await createdBatch(system.connection, wanted);
   for (const [index, conclusion] of ended.entries()) {
-    await concludeImage(system.connection, at(images, index).image_id, conclusion);
+    await concludeImage(system.connection, at(images, index), conclusion);
   }
   return { ...caller, batch_id, images };
 }
@@ -105,6 +112,26 @@ describe('the status', () => {
       }),
     );
     expect(body.created_at).toMatch(UTC_TIME);
+  });
+
+  test('of a retried batch tells when it may end by the rate of the retry alone', async () => {
+    const { connection } = system;
+    const { icons, batch_id } = await batchWith([...SIX.slice(0, 4), FAILURE, FAILURE]);
+    await finishBatch(connection, batch_id, 1);
+    await markSettled(connection, batch_id, 1);
+    // The first round began twelve hours ago.
+    const before = new Date(Date.now() - 12 * 3_600_000);
+    await setBatch(connection, batch_id, { started_at: before, round_started_at: before });
+    const retry = await retryFailed(connection, batch_id, { reservation_id: null, credits: 0 }, undefined);
+    if (retry.kind !== 'retried') throw new Error(retry.kind);
+    const waiting = await icons.status(batch_id);
+    expect(waiting.body).toMatchObject({ status: 'running', successful: 4, estimated_completion: null });
+
+    await concludeImage(connection, at(retry.images, 0), success('tools/again.png'));
+    const { body } = await icons.status(batch_id);
+    expect(body).toMatchObject({ successful: 5, started_at: timeText(before.getTime()) });
+    // The time since would be more than an hour for each image.
+    expect(Date.parse(body.estimated_completion) - Date.now()).toBeLessThan(3_600_000);
   });
 
   test('of a batch that runs tells how far it is and when it may end', async () => {
@@ -280,7 +307,7 @@ test('the list of batches has the newest first, of the caller alone', async () =
   const first = await createdBatch(system.connection, { owner });
   const second = await createdBatch(system.connection, { owner, categories: ['toys'], variations: 1 });
   await batchWith([]);
-  await concludeImage(system.connection, at(second.images, 0).image_id, FAILURE);
+  await concludeImage(system.connection, at(second.images, 0), FAILURE);
   await finishBatch(system.connection, second.batch_id, 1);
   const { body } = await icons.get('/api/icons/batches');
   expect(body).toHaveLength(2);
@@ -329,7 +356,7 @@ test('the state of a single image can be read by its owner', async () => {
     asked_at: expect.stringMatching(UTC_TIME),
     finished_at: null,
   });
-  await concludeImage(system.connection, image.image_id, success('tools/a.png'));
+  await concludeImage(system.connection, image, success('tools/a.png'));
   expect((await icons.get(path)).body).toMatchObject({
     status: 'succeeded',
     image_url: 'https://icons.example.test/api/images/tools/a.png',
@@ -363,7 +390,7 @@ describe('the statistics', () => {
         success('a/b.png', 1, true),
       ];
       for (const [index, end] of ends.entries()) {
-        await concludeImage(other.connection, at(images, index).image_id, end);
+        await concludeImage(other.connection, at(images, index), end);
       }
       await storeIcon(other, 'tools');
       await storeIcon(other, 'tools');

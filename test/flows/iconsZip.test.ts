@@ -60,7 +60,7 @@ async function batchOf(
   for (const [index, size] of sizes.entries()) {
     const image = at(images, index);
     if (size === 'failed') {
-      await concludeImage(connection, image.image_id, FAILURE);
+      await concludeImage(connection, image, FAILURE);
       continue;
     }
     const path = await storeBytes(storage, Buffer.alloc(size, index + 1));
@@ -68,7 +68,7 @@ async function batchOf(
     const folder = image.category.replaceAll(' ', '_');
     const file = { path, folder, size, created_at: Date.UTC(2026, 0, 5, 12) };
     await record(image, file);
-    await concludeImage(connection, image.image_id, {
+    await concludeImage(connection, image, {
       status: 'succeeded',
       file,
       cached: false,
@@ -154,7 +154,7 @@ test('a batch that is not finished is refused; a cancelled one gives what was do
   const path = await storeBytes(icons.storage);
   const file = { path, folder: 'a', size: 1_000, created_at: Date.now() };
   await record(at(images, 0), file);
-  await concludeImage(connection, at(images, 0).image_id, {
+  await concludeImage(connection, at(images, 0), {
     status: 'succeeded',
     file,
     cached: true,

@@ -39,13 +39,13 @@ test('what a caller keeps with a batch is read for its result only, not for list
     expect(await listBatches(connection, owner, 10)).toHaveLength(3);
     expect(await listActiveBatches(connection, owner)).toHaveLength(3);
     for (const { batch_id, images } of created) {
-      for (const { image_id } of images.slice(1)) await concludeImage(connection, image_id, success());
+      for (const image of images.slice(1)) await concludeImage(connection, image, success());
       await findBatch(connection, batch_id);
     }
     expect(await unsettledBatches(connection, LATER, 10)).toHaveLength(3);
     expect(await stuckBatches(connection, LATER, 10)).toHaveLength(3);
     for (const { batch_id, images } of created) {
-      for (const { image_id } of images.slice(0, 1)) await concludeImage(connection, image_id, success());
+      for (const image of images.slice(0, 1)) await concludeImage(connection, image, success());
       expect(await finishBatch(connection, batch_id, 1)).toMatchObject({ kind: 'finished' });
     }
     expect(link.answered()).toBeLessThan(LARGE.text.length);
@@ -65,7 +65,7 @@ test('it is kept as it was sent, whatever names are in it, and goes with its bat
   const { batch_id: without } = await createdBatch(connection);
   expect(await readBatchMetadata(connection, batch_id)).toEqual(metadata);
   expect(await readBatchMetadata(connection, without)).toBeNull();
-  for (const { image_id } of images) await concludeImage(connection, image_id, success());
+  for (const image of images) await concludeImage(connection, image, success());
   await finishBatch(connection, batch_id, 1);
   await markSettled(connection, batch_id, 1);
   await setBatch(connection, batch_id, { completed_at: new Date(1_000) });

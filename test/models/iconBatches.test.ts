@@ -15,12 +15,14 @@ import {
 import { images as imageDocuments, prepareIcons } from '../../src/models/iconDocuments.ts';
 import {
   beginCall,
+  beginDelivery,
   claimNextImage,
   concludeImage,
   confirmImage,
   createImage,
   findBatchImages,
   findImage,
+  putOff,
 } from '../../src/models/iconImages.ts';
 import { readStats } from '../../src/models/iconStats.ts';
 import {
@@ -74,7 +76,7 @@ async function completedBatch(failures: readonly number[], wanted: Wanted = {}, 
     budget,
   );
   for (const image of created.images) {
-    await concludeImage(connection, image.image_id, failures.includes(image.index) ? FAILURE : success());
+    await concludeImage(connection, image, failures.includes(image.index) ? FAILURE : success());
   }
   await finishBatch(connection, created.batch_id, 1);
   await markSettled(connection, created.batch_id, 1);
@@ -157,7 +159,7 @@ test('a cancelled batch ends what waits; what runs ends by itself; it is told on
   const { connection } = system;
   const budget = { month: MONTH, limit: 100 };
   const { batch_id, owner, images } = await createdBatch(connection, { credits_user_id: 'user-1' }, budget);
-  await concludeImage(connection, at(images, 0).image_id, success());
+  await concludeImage(connection, at(images, 0), success());
   await claimed(connection, at(images, 1));
   await beginCall(connection, at(images, 1), undefined);
   const answers = await Promise.all([1, 2, 3].map(() => cancelBatch(connection, batch_id)));
@@ -172,7 +174,7 @@ test('a cancelled batch ends what waits; what runs ends by itself; it is told on
     images: [{ image_id: at(images, 1).image_id, status: 'running' }],
   });
 
-  await concludeImage(connection, at(images, 1).image_id, success());
+  await concludeImage(connection, at(images, 1), success());
   const end = await finishBatch(connection, batch_id, 1);
   expect(end).toMatchObject({
     kind: 'finished',
@@ -205,8 +207,8 @@ test('a batch completes once, told to watchers and receivers once, and is settle
     categories: ['tools'],
     variations: 2,
   });
-  await concludeImage(connection, at(images, 0).image_id, success());
-  await concludeImage(connection, at(images, 1).image_id, FAILURE);
+  await concludeImage(connection, at(images, 0), success());
+  await concludeImage(connection, at(images, 1), FAILURE);
   await markSettled(connection, batch_id, 1);
   expect(await batchNow(connection, batch_id)).toMatchObject({ settled: false });
   expect(await finishBatch(connection, batch_id, 2)).toEqual({ kind: 'settled' });
@@ -242,7 +244,7 @@ test('a batch completes once, told to watchers and receivers once, and is settle
 test('images whose jobs got lost come back, as many as may run at a time, marked as queued', async () => {
   const { connection } = system;
   const { batch_id, images } = await createdBatch(connection, { variations: 3, concurrency: 3 });
-  await concludeImage(connection, at(images, 0).image_id, success());
+  await concludeImage(connection, at(images, 0), success());
   const end = await finishBatch(connection, batch_id, 1);
   const lost = end.kind === 'unfinished' ? end.images.map((image) => image.index) : [];
   expect(lost).toEqual([1, 2, 3]);
@@ -250,6 +252,31 @@ test('images whose jobs got lost come back, as many as may run at a time, marked
   expect(await finishBatch(connection, batch_id, 1)).toMatchObject({
     images: [{ index: 1 }, { index: 2 }, { index: 3 }, { index: 4 }],
   });
+});
+
+test('a run of the round before changes nothing of what was asked for again', async () => {
+  const { connection } = system;
+  const { batch_id, images } = await completedBatch([0]);
+  const before = at(images, 0);
+  const retry = await retryFailed(connection, batch_id, FREE, undefined);
+  if (retry.kind !== 'retried') throw new Error(retry.kind);
+  const image = at(retry.images, 0);
+  expect(await claimed(connection, image)).toMatchObject({ kind: 'leader' });
+  expect(await beginCall(connection, before, undefined)).toBe('final');
+  expect(await beginCall(connection, image, undefined)).toBe('begun');
+  const running = await findImage(connection, image.image_id);
+  expect(running).toMatchObject({ status: 'running', attempts: 1 });
+
+  await putOff(connection, before, 'given-back');
+  expect(await concludeImage(connection, before, FAILURE)).toBeUndefined();
+  expect(await beginDelivery(connection, before, success())).toBeUndefined();
+  expect(await findImage(connection, image.image_id)).toEqual(running);
+  const delivery = success();
+  expect(await beginDelivery(connection, image, delivery)).toEqual(delivery);
+  expect(await beginDelivery(connection, before, success())).toBeUndefined();
+  expect(await concludeImage(connection, before, success())).toBeUndefined();
+  expect(await concludeImage(connection, image, delivery)).toMatchObject({ image: delivery });
+  await expectConsistent(connection, batch_id);
 });
 
 test('a retry runs the failed images again, in a new round, with new credits', async () => {
@@ -270,6 +297,8 @@ test('a retry runs the failed images again, in a new round, with new credits', a
   expect(retry.batch).toMatchObject({
     status: 'running',
     round: 2,
+    round_started_at: null,
+    done_before_round: 1,
     successful: 1,
     failed: 0,
     completed_at: null,
@@ -292,7 +321,12 @@ test('a retry runs the failed images again, in a new round, with new credits', a
   // Both are queued by whoever retries.
   expect(await claimNextImage(connection, batch_id)).toBeUndefined();
 
-  for (const image of retry.images) await concludeImage(connection, image.image_id, success());
+  expect(await claimed(connection, at(retry.images, 0))).toMatchObject({ kind: 'leader' });
+  expect(await beginCall(connection, at(retry.images, 0), undefined)).toBe('begun');
+  const begun = await batchNow(connection, batch_id);
+  expect(begun.round_started_at).toBeGreaterThanOrEqual(seen.completed_at ?? Number.NaN);
+  for (const image of retry.images) await concludeImage(connection, image, success());
+  expect(await batchNow(connection, batch_id)).toMatchObject({ round_started_at: begun.round_started_at });
   expect(await finishBatch(connection, batch_id, 1)).toEqual({ kind: 'settled' });
   expect(await finishBatch(connection, batch_id, 2)).toMatchObject({
     kind: 'finished',
@@ -321,7 +355,7 @@ test('of many images that are retried the first ones are queued, the others wait
 test('a batch that failed as a whole is retried like one that completed', async () => {
   const { connection } = system;
   const { batch_id, images } = await createdBatch(connection, { categories: ['tools'], variations: 2 });
-  await concludeImage(connection, at(images, 0).image_id, success());
+  await concludeImage(connection, at(images, 0), success());
   await failBatch(connection, batch_id, 'No progress for 300 s');
   await finishBatch(connection, batch_id, 1);
   await markSettled(connection, batch_id, 1);
@@ -381,7 +415,7 @@ test('a retry over the budget changes nothing', async () => {
 test('a batch that does not go on fails with what is open; results of it that come later change nothing', async () => {
   const { connection } = system;
   const { batch_id, owner, images } = await createdBatch(connection, {}, { month: MONTH, limit: 100 });
-  await concludeImage(connection, at(images, 0).image_id, success());
+  await concludeImage(connection, at(images, 0), success());
   await claimed(connection, at(images, 1));
   await beginCall(connection, at(images, 1), undefined);
   const before = await readStats(connection);
@@ -400,7 +434,7 @@ test('a batch that does not go on fails with what is open; results of it that co
     error: 'No progress for 300 s',
   });
   expect((await readStats(connection)).total_failed).toBe(before.total_failed + 5);
-  expect(await concludeImage(connection, at(images, 1).image_id, success())).toBeUndefined();
+  expect(await concludeImage(connection, at(images, 1), success())).toBeUndefined();
   expect(await failBatch(connection, batch_id, 'again')).toBeUndefined();
   const told = await allEvents(connection, batch_id);
   expect(told.slice(-2)).toMatchObject([
@@ -440,7 +474,7 @@ test('sweeps find what is not settled, and what is stuck', async () => {
     await createdBatch(connection, { categories: ['tools'], variations: 1 }),
     await completedBatch([]),
   ];
-  await concludeImage(connection, at(running.images, 0).image_id, success());
+  await concludeImage(connection, at(running.images, 0), success());
   await claimed(connection, at(cancelled.images, 0));
   await beginCall(connection, at(cancelled.images, 0), undefined);
   await cancelBatch(connection, cancelled.batch_id);
@@ -461,13 +495,13 @@ test('sweeps find what is not settled, and what is stuck', async () => {
 
 test('sweeps find single images without a result', async () => {
   const { connection } = system;
-  const [old, young, ended] = [newImage(), newImage(), newImage()];
-  await createImage(connection, { ...old, asked_at: 1_000 }, undefined);
-  await createImage(connection, { ...young, asked_at: 3_000 }, undefined);
-  await createImage(connection, { ...ended, asked_at: 1_000 }, undefined);
+  const old = { ...newImage(), asked_at: 1_000 };
+  const young = { ...newImage(), asked_at: 3_000 };
+  const ended = { ...newImage(), asked_at: 1_000 };
+  for (const image of [old, young, ended]) await createImage(connection, image, undefined);
   const asked = [old, young, ended].map(({ image_id }) => image_id);
   await imageDocuments(connection).updateMany({ _id: { $in: asked } }, { $set: { confirmed: true } });
-  await concludeImage(connection, ended.image_id, FAILURE);
+  await concludeImage(connection, ended, FAILURE);
   const ids = async (by: number, limit: number) =>
     (await openSingleImages(connection, by, limit)).map((image) => image.image_id);
   expect(await ids(2_000, 10)).toEqual([old.image_id]);
@@ -485,7 +519,7 @@ test('what ended long ago is removed in pages, with all that belongs to it; the 
   }
   const single = newImage();
   await createImage(connection, single, undefined);
-  await concludeImage(connection, single.image_id, FAILURE);
+  await concludeImage(connection, single, FAILURE);
   await imageDocuments(connection).updateOne(
     { _id: single.image_id },
     { $set: { finished_at: new Date(1_000) } },

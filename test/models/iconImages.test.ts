@@ -51,12 +51,12 @@ test('a single image is kept as it was asked for, and ends once', async () => {
     finished_at: null,
   });
   const conclusion = success();
-  const concluded = await concludeImage(connection, image.image_id, conclusion);
+  const concluded = await concludeImage(connection, image, conclusion);
   expect(concluded).toMatchObject({ image: { ...conclusion, attempts: 0 }, batch: undefined });
   expect(await findImage(connection, image.image_id)).toEqual(concluded?.image);
-  expect(await concludeImage(connection, image.image_id, FAILURE)).toBeUndefined();
+  expect(await concludeImage(connection, image, FAILURE)).toBeUndefined();
   expect(await findImage(connection, image.image_id)).toEqual(concluded?.image);
-  expect(await concludeImage(connection, 'unknown', FAILURE)).toBeUndefined();
+  expect(await concludeImage(connection, { ...image, image_id: 'unknown' }, FAILURE)).toBeUndefined();
   expect(await findImage(connection, 'unknown')).toBeUndefined();
 });
 
@@ -66,7 +66,7 @@ test('of all who conclude an image at once one does, and it is counted once', as
   const before = await readStats(connection);
   const conclusions = images.flatMap((image) =>
     [success(), FAILURE, { status: 'cancelled', error: 'over' } as const, success()].map((conclusion) =>
-      concludeImage(connection, image.image_id, conclusion),
+      concludeImage(connection, image, conclusion),
     ),
   );
   const done = (await Promise.all(conclusions)).filter((concluded) => concluded !== undefined);
@@ -86,15 +86,15 @@ test('watchers are told each image, the progress after each slice and at the end
     variations: 1,
     concurrency: 2,
   });
-  await concludeImage(connection, at(images, 1).image_id, success());
+  await concludeImage(connection, at(images, 1), success());
   expect(await batchNow(connection, batch_id)).toMatchObject({
     status: 'running',
     current_category: 'tools',
   });
-  const second = await concludeImage(connection, at(images, 0).image_id, FAILURE);
+  const second = await concludeImage(connection, at(images, 0), FAILURE);
   expect(second?.batch?.event_seq).toBe(3);
   expect(await batchNow(connection, batch_id)).toEqual(second?.batch);
-  await concludeImage(connection, at(images, 2).image_id, success({ cached: true }));
+  await concludeImage(connection, at(images, 2), success({ cached: true }));
 
   const told = await allEvents(connection, batch_id);
   expect(told.map(({ seq, type }) => [seq, type])).toEqual([
@@ -146,7 +146,7 @@ test('a call may begin when the image is open and the lease is its own; it is co
   await killed(connection, image);
   expect(await beginCall(connection, image, undefined)).toBe('begun');
   expect(await findImage(connection, image.image_id)).toMatchObject({ attempts: 2 });
-  await concludeImage(connection, image.image_id, FAILURE);
+  await concludeImage(connection, image, FAILURE);
   expect(await beginCall(connection, image, CALL())).toBe('final');
   expect(await listCalls(connection, 'pending', 10)).toHaveLength(1);
 });
@@ -168,20 +168,20 @@ test('a run that is put off waits again; an attempt that counts for nothing is g
   const { connection } = system;
   const image = newImage();
   await createImage(connection, image, undefined);
-  await putOff(connection, image.image_id, 'given-back');
+  await putOff(connection, image, 'given-back');
   expect(await findImage(connection, image.image_id)).toMatchObject({ status: 'pending', attempts: 0 });
 
   await claimed(connection, image);
   await beginCall(connection, image, undefined);
-  await putOff(connection, image.image_id);
+  await putOff(connection, image);
   expect(await findImage(connection, image.image_id)).toMatchObject({ status: 'pending', attempts: 1 });
   await killed(connection, image);
   await beginCall(connection, image, undefined);
-  await putOff(connection, image.image_id, 'given-back');
+  await putOff(connection, image, 'given-back');
   expect(await findImage(connection, image.image_id)).toMatchObject({ status: 'pending', attempts: 1 });
 
-  await concludeImage(connection, image.image_id, success());
-  await putOff(connection, image.image_id);
+  await concludeImage(connection, image, success());
+  await putOff(connection, image);
   expect(await findImage(connection, image.image_id)).toMatchObject({ status: 'succeeded' });
 });
 
@@ -257,8 +257,8 @@ test('single images count in the month; what fails is given back', async () => {
   expect(answers.filter((answer) => answer === 'created')).toHaveLength(2);
   expect(await usedOf(connection, owner, budget.month)).toBe(3);
 
-  await concludeImage(connection, first.image_id, FAILURE);
-  await concludeImage(connection, first.image_id, FAILURE);
+  await concludeImage(connection, first, FAILURE);
+  await concludeImage(connection, first, FAILURE);
   expect(await usedOf(connection, owner, budget.month)).toBe(2);
   expect(await createImage(connection, newImage(owner), budget)).toBe('created');
   expect(await createImage(connection, newImage(owner), budget)).toBe('over-budget');

@@ -99,15 +99,15 @@ async function takeOnImage(
 ): Promise<void> {
   const { connection } = system;
   const image = at(await findBatchImages(connection, batchId), place);
-  if (kind === 'put-off') return putOff(connection, image.image_id);
+  if (kind === 'put-off') return putOff(connection, image);
   if (kind === 'succeed') {
-    if (await concludeImage(connection, image.image_id, success())) tally.succeeded += 1;
+    if (await concludeImage(connection, image, success())) tally.succeeded += 1;
   } else if (kind === 'deliver') {
-    if (await beginDelivery(connection, image.image_id, success())) tally.charged.add(place);
+    if (await beginDelivery(connection, image, success())) tally.charged.add(place);
   } else if (kind === 'fail') {
-    if (await concludeImage(connection, image.image_id, FAILURE)) tally.failed += 1;
+    if (await concludeImage(connection, image, FAILURE)) tally.failed += 1;
   } else if (kind === 'end') {
-    await concludeImage(connection, image.image_id, { status: 'cancelled', error: 'Cancelled' });
+    await concludeImage(connection, image, { status: 'cancelled', error: 'Cancelled' });
   } else if ((await claimed(connection, image)).kind === 'leader') {
     const call_id = randomUUID();
     const begun = await beginCall(connection, image, { call_id, model: 'm' });
@@ -174,7 +174,7 @@ test('whatever happens at once, counters are what the images say, and nothing is
       await expectBudget(connection, owner, BUDGET.month);
 
       for (const image of await findBatchImages(connection, batch_id)) {
-        if (await concludeImage(connection, image.image_id, success())) tally.succeeded += 1;
+        if (await concludeImage(connection, image, success())) tally.succeeded += 1;
       }
       const ended = await findBatchImages(connection, batch_id);
       for (const place of tally.charged) expect(at(ended, place)).toMatchObject({ status: 'succeeded' });

@@ -310,11 +310,6 @@ describe('nothing was sent', () => {
     expect(requests).toBe(0);
   });
 
-  test('to a port that is never called, which is for an operator', async () => {
-    const baseUrl = 'http://127.0.0.1:6000/v1';
-    expect(await provider({ baseUrl }).generate(request, never)).toMatchObject({ kind: 'quota-exhausted' });
-  });
-
   test('to a server without encryption, asked for it', async () => {
     const baseUrl = server.url.replace('http:', 'https:');
     expect(await provider({ baseUrl }).generate(request, never)).toEqual({

@@ -15,7 +15,7 @@ import { DiskStorage } from '../../src/platforms/storage/disk.ts';
 import { jobOptions } from '../../src/producers/jobOptions.ts';
 import { prefixOf } from '../../src/producers/queues.ts';
 import { iconsQueue } from '../../src/queues/icons.ts';
-import { killed, success } from '../models/iconFixtures.ts';
+import { at, killed, success } from '../models/iconFixtures.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { CALLER, type IconsUnderTest, openIcons } from './iconsUnderTest.ts';
 
@@ -288,16 +288,13 @@ describe('what was delivered before a kill', () => {
     const queue = icons.queues.of(iconsQueue);
     await queue.pause();
     const batchId = await icons.askBatch(['charged shift', 'free shift']);
-    const [image] = await icons.images(batchId);
+    const image = at(await icons.images(batchId), 0);
     const delivery = success({ cached: true });
-    expect(await beginDelivery(icons.system.connection, image?.image_id ?? '', delivery)).toEqual(delivery);
+    expect(await beginDelivery(icons.system.connection, image, delivery)).toEqual(delivery);
     expect(await icons.requests.cancel(batchId, CALLER)).toBe(true);
     await queue.resume();
     expect(await icons.settled(batchId)).toMatchObject({ status: 'cancelled', successful: 1, cancelled: 1 });
-    expect(await icons.image(image?.image_id ?? '')).toMatchObject({
-      status: 'succeeded',
-      file: delivery.file,
-    });
+    expect(await icons.image(image.image_id)).toMatchObject({ status: 'succeeded', file: delivery.file });
     expect(icons.paid('charged shift')).toBe(0);
   });
 });

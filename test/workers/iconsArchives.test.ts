@@ -42,6 +42,7 @@ test('an archive that is stored while its batch is being removed goes too', asyn
     requestIds: [],
     attempt: 1,
     progress: () => Promise.resolve(),
+    seeThrough: <T>(work: () => Promise<T>) => work(),
   };
   await createSweepIcons(work)({}, run);
   await expect(icons.batch(batchId)).rejects.toThrow();

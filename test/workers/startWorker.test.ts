@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import type { Run } from '../../src/workers/handlers.ts';
@@ -280,6 +281,67 @@ test('a job that does not finish within the drain is left to another worker and 
 
   bench.start({ probe: async () => done });
   expect((await bench.inState(id, 'completed'))?.attemptsMade).toBe(1);
+});
+
+test('a drain has more time for what must not be cut off, and nothing of that kind begins any more', async () => {
+  const payment = Promise.withResolvers<void>();
+  const paying = Promise.withResolvers<void>();
+  const hanging = Promise.withResolvers<Run>();
+  const paid = await bench.add('probe');
+  const worker = bench.start({
+    probe: async (_payload, run) => {
+      if (run.jobId !== paid) {
+        hanging.resolve(run);
+        return new Promise(() => undefined);
+      }
+      await run.seeThrough(() => {
+        paying.resolve();
+        return payment.promise;
+      });
+      return done;
+    },
+  });
+  await paying.promise;
+  const hung = await bench.add('probe');
+  const run = await hanging.promise;
+  const late: string[] = [];
+  const cutOff = once(run.signal, 'abort');
+  const drained = worker.drain(1, 30_000);
+  await cutOff;
+  expect(run.signal.reason).toMatchObject({ name: 'WorkerStoppingError' });
+  await expect(run.seeThrough(async () => late.push('begun'))).rejects.toBe(run.signal.reason);
+  payment.resolve();
+  await drained;
+  expect(late).toEqual([]);
+  expect(await (await bench.queue.getJob(paid))?.getState()).toBe('completed');
+  expect(await (await bench.queue.getJob(hung))?.getState()).toBe('waiting');
+});
+
+test('a drain waits for what must not be cut off also when its job has lost its lock', async () => {
+  const payment = Promise.withResolvers<void>();
+  let runs = 0;
+  let seen = false;
+  const worker = bench.start({
+    probe: async (_payload, run) => {
+      runs += 1;
+      if (runs > 1) return done;
+      await run.seeThrough(async () => {
+        await payment.promise;
+        await bench.redis.ping();
+        seen = true;
+      });
+      return done;
+    },
+  });
+  const id = await bench.add('probe');
+  await waitFor('the job runs', async () => runs > 0 || undefined);
+  await bench.redis.del(`${bench.prefix}:probe:${id}:lock`);
+  await bench.inState(id, 'completed');
+  const drained = worker.drain(1, 30_000);
+  await waitFor('the worker is closed', async () => (await bench.queue.getWorkersCount()) === 0 || undefined);
+  payment.resolve();
+  await drained;
+  expect(seen).toBe(true);
 });
 
 test('a drain ends in time although the worker waits for a store', async () => {

@@ -71,6 +71,7 @@ async function runWaitingJobs() {
       logger: createLogger('worker', 'silent'),
       jobId: String(job.id),
       requestIds: [],
+      seeThrough: (work) => work(),
       attempt: 1,
       progress: () => Promise.resolve(),
     }),

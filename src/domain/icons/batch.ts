@@ -37,6 +37,10 @@ export interface IconBatch {
   readonly progressed_at: number;
   /** 1, and one more for each retry of its failed images. */
   readonly round: number;
+  /** When the round began to make progress. */
+  readonly round_started_at: number | null;
+  /** Images whose end an earlier round has brought, and which are not made again. */
+  readonly done_before_round: number;
   /** Number of its last event; they are numbered from 1 without gaps. */
   readonly event_seq: number;
   /** Why the whole batch failed. */

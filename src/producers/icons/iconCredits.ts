@@ -92,7 +92,7 @@ export class IconCredits {
     return outcome.kind === 'captured';
   }
 
-  /** Gives back what was set aside for icons that are not kept. May be repeated. */
+  /** Gives back what was set aside for icons that are not kept, or not made. May be repeated. */
   async giveUp(reservationId: string | null): Promise<void> {
     if (reservationId === null) return;
     await this.release(reservationId);

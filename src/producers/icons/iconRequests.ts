@@ -251,8 +251,8 @@ export class IconRequests {
       requireTime(answerBefore);
     } catch (error) {
       const cancelled = { status: 'cancelled', error: 'It could not be queued' } as const;
-      const concluded = await concludeImage(this.#connection, image.image_id, cancelled);
-      if (concluded) await this.#credits.release(image.reservation_id);
+      const concluded = await concludeImage(this.#connection, image, cancelled);
+      if (concluded) await this.#credits.giveUp(image.reservation_id);
       throw error;
     }
   }

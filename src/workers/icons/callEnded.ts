@@ -181,7 +181,7 @@ async function later(
 ): Promise<Outcome> {
   // Another run of the image may have begun, and the lease would be its own.
   run.signal.throwIfAborted();
-  await putOff(work.connection, image.image_id, pause.attempt);
+  await putOff(work.connection, image, pause.attempt);
   await postponeGeneration(work.connection, image.content_key, image.image_id, pause);
   return again(pause.milliseconds, reason);
 }

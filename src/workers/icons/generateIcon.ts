@@ -12,6 +12,7 @@ import {
 } from '../../models/iconGenerations.ts';
 import { beginCall, type Conclusion, deliveryOf, findImage } from '../../models/iconImages.ts';
 import { noteWaiting } from '../../models/iconSweeps.ts';
+import { leaveImage } from '../../models/iconsLeft.ts';
 import { CREDITS_CAME_BACK } from '../../producers/icons/iconCredits.ts';
 import { imageJobId } from '../../producers/icons/iconJobs.ts';
 import type { iconsQueue } from '../../queues/icons.ts';
@@ -126,34 +127,44 @@ async function bringForward(work: IconWork, image: IconImage, run: Run): Promise
  * if not, the image ends with its batch's timeout.
  */
 async function leaveToOthers(work: IconWork, image: IconImage, run: Run): Promise<Outcome> {
-  run.logger.error(
-    { image_id: image.image_id, wanted: image.model, here: work.provider.settings.model },
-    'An icon is wanted of a model that this worker does not have (OPENAI_API_KEY, OPENAI_MODEL)',
-  );
+  if (await leaveImage(work.connection, image)) {
+    run.logger.error(
+      { image_id: image.image_id, wanted: image.model, here: work.provider.settings.model },
+      'An icon is wanted of a model that this worker does not have (OPENAI_API_KEY, OPENAI_MODEL)',
+    );
+  }
   await releaseGeneration(work.connection, image.content_key, image.image_id);
   return again(OTHER_MODEL_MILLISECONDS, 'this worker has another model');
 }
 
 /** This run alone may make the icon now. */
-async function make(
-  work: IconWork,
-  image: IconImage,
-  { unknown_in_a_row, attempts }: Extract<Claim, { kind: 'leader' }>,
-  run: Run,
-): Promise<Outcome> {
+async function make(work: IconWork, image: IconImage, leader: Leader, run: Run): Promise<Outcome> {
   const { connection, provider, lane } = work;
   if (image.model !== provider.settings.model) return leaveToOthers(work, image, run);
   await work.requireStorage();
   const reserved = provider.paid
     ? await lane.reserve({ tokens: provider.tokensAtMost(image.prompt) })
     : undefined;
-  if (reserved?.kind === 'never') return giveUp(work, image, { error: reserved.reason, attempts }, run);
+  if (reserved?.kind === 'never') {
+    return giveUp(work, image, { error: reserved.reason, attempts: leader.attempts }, run);
+  }
   if (reserved?.kind === 'wait') {
     await noteWaiting(connection, image);
     await releaseGeneration(connection, image.content_key, image.image_id);
     return again(reserved.milliseconds, 'the limits of the provider');
   }
-  const reservation = reserved?.id;
+  return run.seeThrough(() => call(work, image, { ...leader, reservation: reserved?.id }, run));
+}
+
+type Leader = Extract<Claim, { readonly kind: 'leader' }>;
+
+async function call(
+  work: IconWork,
+  image: IconImage,
+  { unknown_in_a_row, attempts, reservation }: Leader & { readonly reservation: string | undefined },
+  run: Run,
+): Promise<Outcome> {
+  const { connection, provider, lane } = work;
   const call_id = provider.paid ? randomUUID() : undefined;
   const askedAt = performance.now();
   const begun = await beginCall(
@@ -177,7 +188,7 @@ async function make(
     const begunAt = performance.now();
     const { signal } = survivingLostLock(run);
     const outcome = await provider.generate({ prompt: image.prompt, subject: image }, signal);
-    const call = {
+    const ended = {
       call_id,
       reservation,
       attempts: attempts + 1,
@@ -185,6 +196,6 @@ async function make(
       begun_at: begunAt,
       milliseconds: Math.round(performance.now() - begunAt),
     };
-    return callEnded(work, image, call, outcome, run);
+    return callEnded(work, image, ended, outcome, run);
   });
 }

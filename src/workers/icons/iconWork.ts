@@ -65,8 +65,10 @@ export interface IconWork {
 export type ConcludeWork = Pick<IconWork, 'connection' | 'redis' | 'prefix' | 'credits'>;
 
 /**
- * Ends an image: its share of the credits is taken first, or given back for a single one, so that a crash in between costs
- * nothing; then it is counted and told. One that is being delivered by an earlier run succeeds, whatever is wanted now.
+ * Ends an image: its share of the credits is taken first, so that a crash in between costs nothing; then it is counted and
+ * told. Only what has ended without an icon gives its credits back: a single one here, others with their round. One that is
+ * being delivered by an earlier run succeeds, whatever is wanted now; nothing becomes of one that was asked for again
+ * since `image` was read, whose new round has credits of its own.
  */
 export async function conclude(
   work: ConcludeWork,
@@ -77,17 +79,21 @@ export async function conclude(
   const wanted = deliveryOf(image) ?? conclusion;
   const end = wanted.status === 'succeeded' ? await charge(work, image, wanted, run) : wanted;
   if (!end) return;
-  if (end.status !== 'succeeded' && image.batch_id === null) await work.credits.release(image.reservation_id);
-  const concluded = await concludeImage(work.connection, image.image_id, end);
+  const concluded = await concludeImage(work.connection, image, end);
   if (!concluded) return;
   const { batch } = concluded;
-  publishIconSignal(
-    work.redis,
-    work.prefix,
-    batch
-      ? { batch_id: batch.batch_id, owner: batch.owner, seq: batch.event_seq }
-      : { image_id: image.image_id },
-  );
+  try {
+    if (end.status !== 'succeeded' && image.batch_id === null)
+      await work.credits.giveUp(image.reservation_id);
+  } finally {
+    publishIconSignal(
+      work.redis,
+      work.prefix,
+      batch
+        ? { batch_id: batch.batch_id, owner: batch.owner, seq: batch.event_seq }
+        : { image_id: image.image_id },
+    );
+  }
 }
 
 /** Adds the next image of the batch to the flow, before this one's job ends. */
@@ -135,7 +141,7 @@ export function again(milliseconds: number, reason: string): Outcome {
   return { kind: 'postponed', at: Date.now() + milliseconds + spread, reason };
 }
 
-/** @returns what the image succeeds with; nothing, and nothing is charged, when it was ended meanwhile, as with its batch */
+/** @returns what the image succeeds with; nothing, and nothing is charged, when it was ended or asked for again meanwhile */
 async function charge(
   { connection, credits }: ConcludeWork,
   image: IconImage,
@@ -143,7 +149,7 @@ async function charge(
   { logger }: Pick<Run, 'logger'>,
 ): Promise<Delivery | undefined> {
   if (image.credits === 0) return wanted;
-  const delivery = await beginDelivery(connection, image.image_id, wanted);
+  const delivery = await beginDelivery(connection, image, wanted);
   if (delivery && !(await credits.capture(image)))
     logger.error({ image_id: image.image_id }, 'An icon was delivered whose credits had come back');
   return delivery;

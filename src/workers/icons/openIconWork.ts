@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Environment } from '../../../config/env.ts';
+import { STORING_SECONDS } from '../../../config/stopTimes.ts';
 import { Ledger } from '../../models/ledger.ts';
 import { openImageProvider } from '../../platforms/images/openImageProvider.ts';
 import { RateLane } from '../../platforms/images/rateLane.ts';
@@ -23,8 +24,6 @@ interface Stores {
 
 /** A first rest after a 429 that names no time (the icons contract, Retry). */
 const THROTTLED_MILLISECONDS = 5_000;
-/** What follows a call, at most: the image is verified and stored. */
-const STORING_MILLISECONDS = 60_000;
 
 /**
  * Makes what the handlers of icons work with.
@@ -66,7 +65,7 @@ export function openIconWork(
     times: {
       retry: 1_000,
       busy: 300,
-      lease: environment.OPENAI_TIMEOUT_SECONDS * 1_000 + STORING_MILLISECONDS,
+      lease: (environment.OPENAI_TIMEOUT_SECONDS + STORING_SECONDS) * 1_000,
       noQuota: 60_000,
     },
     batchTimeoutMilliseconds: environment.ICONS_BATCH_TIMEOUT_SECONDS * 1_000,

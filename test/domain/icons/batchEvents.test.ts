@@ -28,6 +28,8 @@ function batchOf(changes: Partial<IconBatch>): IconBatch {
     completed_at: null,
     progressed_at: 0,
     round: 1,
+    round_started_at: 0,
+    done_before_round: 0,
     event_seq: 0,
     error: null,
     credits_user_id: null,

@@ -26,7 +26,9 @@ const BatchResult = z
     failed: z.int(),
     start_time: z.iso.datetime(),
     end_time: z.iso.datetime().nullable(),
-    duration: z.number().meta({ description: 'Seconds' }),
+    duration: z
+      .number()
+      .meta({ description: 'Seconds from start_time to end_time, also those before a retry' }),
     results: z.array(
       z.object({
         success: z.boolean(),

@@ -1,11 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import {
-  BATCH_STATUSES,
-  completedCategories,
-  type IconBatch,
-  progressOf,
-} from '../../../domain/icons/batch.ts';
+import { BATCH_STATUSES, completedCategories, progressOf } from '../../../domain/icons/batch.ts';
+import { estimatedCompletion } from '../../../domain/icons/estimatedCompletion.ts';
 import { answerJson } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import type { Route } from '../../route.ts';
@@ -76,13 +72,4 @@ async function answerStatus(
     successful: batch.successful,
     failed: batch.failed,
   } satisfies z.infer<typeof BatchStatus>);
-}
-
-/** Linear from the rate so far. Nothing before the first image, nor for a batch that ends without its last one. */
-function estimatedCompletion(batch: IconBatch, now: number): number | null {
-  const { status, started_at: startedAt, successful, failed, total } = batch;
-  if (status === 'completed') return batch.completed_at;
-  const done = successful + failed;
-  if (status !== 'running' || startedAt === null || done === 0) return null;
-  return now + ((now - startedAt) / done) * (total - done);
 }
