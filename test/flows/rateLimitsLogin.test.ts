@@ -1,6 +1,10 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LoginThrottle } from '../../src/api/limits/loginThrottle.ts';
+import { createPasswordLink } from '../../src/models/accountPasswordLinks.ts';
+import { changeAccount } from '../../src/models/accounts.ts';
 import { addAccount } from '../support/authApi.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 
@@ -19,7 +23,7 @@ afterAll(() => system.remove());
 let addresses = 0;
 function newAddress(): string {
   addresses += 1;
-  return `198.51.100.${addresses}`;
+  return `198.18.${addresses >> 8}.${addresses & 255}`;
 }
 
 async function attempt(
@@ -41,6 +45,7 @@ async function attempt(
   };
 }
 
+const neverForgotten = async () => undefined;
 const guess = () => `guess ${randomBytes(9).toString('base64url')}`;
 const text = expect.stringMatching(/^Too many login attempts; try again in \d+ s$/);
 const LOGINS = [
@@ -101,10 +106,103 @@ describe.each(LOGINS)('%s', (path, field, refusal) => {
   });
 });
 
+describe('a name that is locked', () => {
+  const logIn = (email: string, password: string) =>
+    attempt('/api/auth/login', { email, password }, newAddress());
+
+  async function newAccount() {
+    const email = `${uniqueName('someone')}@example.test`;
+    return { email, ...(await addAccount(system, { kind: 'person', roles: ['member'], email })) };
+  }
+
+  async function lockedAccount() {
+    const made = await newAccount();
+    await lock(made.email);
+    return made;
+  }
+
+  const newLink = (accountId: string) =>
+    createPasswordLink(system.connection, accountId, new Date(Date.now() + 60_000));
+
+  async function setByLink(token: string): Promise<string> {
+    const chosen = guess();
+    const set = await fetch(`${webs[1]?.url}/api/auth/password/reset`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ token, new_password: chosen }),
+    });
+    expect(set.status).toBe(204);
+    return chosen;
+  }
+
+  async function lock(email: string): Promise<void> {
+    const statuses = await Promise.all(
+      Array.from({ length: 11 }, async () => (await logIn(email, guess())).status),
+    );
+    expect(statuses.toSorted()).toEqual([...Array<number>(10).fill(401), 429]);
+  }
+
+  test('is free again once a link has set the password, and can be locked again', async () => {
+    const { account, email } = await lockedAccount();
+    const token = await newLink(account.account_id);
+    expect((await logIn(email, guess())).status, 'the link alone changes nothing').toBe(429);
+    const chosen = await setByLink(token);
+    await lock(email);
+    expect((await logIn(email, chosen)).status).toBe(429);
+  });
+
+  test('and was set free forgets its failures with the next success', async () => {
+    const { account, password, email } = await lockedAccount();
+    const disabled = await changeAccount(system.connection, account, { status: 'disabled' });
+    if (!disabled) throw new Error('The account was changed meanwhile');
+    expect((await logIn(email, password)).status, 'disabling alone changes nothing').toBe(429);
+    await changeAccount(system.connection, disabled, { status: 'active' });
+    for (let round = 0; round < 3; round++) {
+      for (let times = 0; times < 9; times++) expect((await logIn(email, guess())).status).toBe(401);
+      expect((await logIn(email, password)).status).toBe(200);
+    }
+  });
+
+  test('is free again once an operator has set the password', async () => {
+    const { email } = await lockedAccount();
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['scripts/accounts.ts', 'set-password', email, '--generate-password'],
+      { env: { ...process.env, ...system.environment } },
+    );
+    expect((await logIn(email, JSON.parse(stdout).password)).status).toBe(200);
+  });
+
+  test('for changing the own password is free again once a link has set it', async () => {
+    const { account, password, email } = await newAccount();
+    const login = await logIn(email, password);
+    const change = async (token: string, old_password: string, new_password: string) => {
+      const answer = await fetch(`${webs[0]?.url}/api/auth/password`, {
+        method: 'POST',
+        headers: {
+          'Content-Type': 'application/json',
+          Authorization: `Bearer ${token}`,
+          'X-Forwarded-For': newAddress(),
+        },
+        body: JSON.stringify({ old_password, new_password }),
+      });
+      return answer.status;
+    };
+    const statuses: number[] = [];
+    for (let times = 0; times < 11; times++) {
+      statuses.push(await change(login.body.access_token, guess(), guess()));
+    }
+    expect(statuses).toEqual([...Array<number>(10).fill(403), 429]);
+    const chosen = await setByLink(await newLink(account.account_id));
+    const again = await logIn(email, chosen);
+    expect(await change(again.body.access_token, chosen, guess())).toBe(200);
+  });
+});
+
 test('an address that tries a hundred names is refused, and others are not', async () => {
   const address = newAddress();
   const throttle = new LoginThrottle(system.redis, system.prefix);
-  for (let times = 0; times < 100; times++) await throttle.begin(uniqueName('name'), address);
+  for (let times = 0; times < 100; times++) await throttle.begin(uniqueName('name'), address, neverForgotten);
   const fields = () => ({ email: `${uniqueName('someone')}@example.test`, password: guess() });
   expect((await attempt('/api/auth/login', fields(), address)).status).toBe(429);
   expect((await attempt('/api/auth/login', fields(), newAddress())).status).toBe(401);
@@ -114,10 +212,10 @@ test('an attempt that was not answered, or was right, does not count for the add
   const address = newAddress();
   const throttle = new LoginThrottle(system.redis, system.prefix);
   for (let times = 0; times < 150; times++) {
-    const begun = await throttle.begin('somebody', address);
+    const begun = await throttle.begin('somebody', address, neverForgotten);
     await (times % 2 ? begun.succeeded() : begun.unanswered());
   }
-  await expect(throttle.begin('somebody', address)).resolves.toBeDefined();
+  await expect(throttle.begin('somebody', address, neverForgotten)).resolves.toBeDefined();
 });
 
 test('every refused login was logged, and no password with it', () => {
