@@ -21,7 +21,10 @@ const ANSWERS: Record<LedgerRefusal, Answer> = {
   'already-refunded': { status: 409, message: 'The movement was refunded before' },
   'same-user': { status: 422, message: 'A transfer needs two different users' },
   'already-expired': { status: 422, message: 'The end lies in the past' },
-  'too-many-grants': { status: 409, message: 'The user has too many expiring grants at a time' },
+  'too-many-grants': {
+    status: 409,
+    message: 'The user has as many expiring grants as one may have at a time',
+  },
   'balance-too-large': {
     status: 409,
     message: 'The balance would become larger than can be counted exactly',
