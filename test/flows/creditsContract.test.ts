@@ -160,6 +160,11 @@ describe('a POST', () => {
     }
   });
 
+  test.each(POSTS)('%s that is nested too deeply says so', async (path) => {
+    const body = `{"metadata":${'['.repeat(40)}${']'.repeat(40)}}`;
+    expectRefusal(await api.post(`/${path}`, body), 400, 'The JSON is nested deeper than 32 levels');
+  });
+
   test('is JSON whatever its content type says', async () => {
     const userId = await newUser(10);
     const body = JSON.stringify({ user_id: userId, amount: 1, app_name: 'penora' });

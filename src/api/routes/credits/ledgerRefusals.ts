@@ -50,8 +50,9 @@ export class LedgerRefusalError extends HttpError {
 
 /** What stands against it is named, so that the client need not ask. */
 export function refusedByLedger(refused: Extract<LedgerOutcome, { kind: 'refused' }>): LedgerRefusalError {
-  const { reason, hold, refunded_by } = refused;
+  const { reason, user_id, hold, refunded_by } = refused;
   return new LedgerRefusalError(reason, {
+    ...(user_id === undefined ? {} : { user_id }),
     ...(hold ? { hold_status: hold.status, captured: hold.captured, amount: hold.amount } : {}),
     ...(refunded_by === undefined ? {} : { refund_movement_id: refunded_by }),
   });

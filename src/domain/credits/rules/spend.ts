@@ -1,8 +1,8 @@
 import type { Booking } from '../booking.ts';
 import { areTooMany } from '../grants.ts';
-import type { LedgerCommand } from '../ledger.ts';
+import type { LedgerCommand, LedgerRefusal } from '../ledger.ts';
 import { MOST_CREDITS, MOST_KEPT_GRANTS } from '../limits.ts';
-import { done, type RuleOutcome, refused } from './outcome.ts';
+import { done, type Refused, type RuleOutcome, refused } from './outcome.ts';
 import { lapseGrants } from './settle.ts';
 
 type Command<Kind> = Extract<LedgerCommand, { kind: Kind }>;
@@ -82,9 +82,10 @@ export function transfer(booking: Booking, command: Command<'transfer'>): RuleOu
   if (from_user_id === to_user_id) return refused('same-user');
   const from = booking.account(from_user_id);
   const to = booking.account(to_user_id);
-  if (!from || !to) return refused('unknown-user');
-  if (from.available < amount) return refused('insufficient-credits');
-  if (to.available + to.held + amount > MOST_CREDITS) return refused('balance-too-large');
+  if (!from) return refusedFor(from_user_id, 'unknown-user');
+  if (!to) return refusedFor(to_user_id, 'unknown-user');
+  if (from.available < amount) return refusedFor(from_user_id, 'insufficient-credits');
+  if (to.available + to.held + amount > MOST_CREDITS) return refusedFor(to_user_id, 'balance-too-large');
   const granted = booking.takeGranted(from_user_id, amount);
   const { movement_id } = booking.book({
     kind: 'transfer',
@@ -100,6 +101,10 @@ export function transfer(booking: Booking, command: Command<'transfer'>): RuleOu
     granted.map((part) => ({ ...part, movement_id })),
   );
   if (granted.length > 0 && areTooMany(booking.accountOf(to_user_id).grants))
-    return refused('too-many-grants');
+    return refusedFor(to_user_id, 'too-many-grants');
   return done([from_user_id, to_user_id]);
+}
+
+function refusedFor(user_id: string, reason: LedgerRefusal): Refused {
+  return { kind: 'refused', reason, user_id };
 }
