@@ -14,7 +14,7 @@ const program = new Command('npm run credits --')
 program
   .command('import')
   .description(
-    'import users with their credits from a CSV file with the columns user_id, username, email, credits; who is there already stays as it is',
+    'import users with their credits from a CSV file with the columns user_id, username, email (may be empty), credits; who is there already stays as it is',
   )
   .argument('<file.csv>')
   .option('--apply', 'change the data; without it only what would happen is shown', false)

@@ -7,6 +7,7 @@ import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import { isOutage, ServiceUnavailableError } from '../runtime/outage.ts';
 import { answerText, headersOf } from './answer.ts';
+import { foldPath } from './foldPath.ts';
 import type { ErrorFamily } from './route.ts';
 
 /** A refusal that says what the client can do about it. Its message is sent to the client. */
@@ -186,7 +187,9 @@ const CONTRACT_PATHS: readonly (readonly [string, ErrorFamily])[] = [
 ];
 
 function familyOf({ context, path }: Request): ErrorFamily {
-  return context.route?.errors ?? CONTRACT_PATHS.find(([root]) => path.startsWith(root))?.[1] ?? 'problem';
+  if (context.route) return context.route.errors;
+  const folded = `${foldPath(path)}/`;
+  return CONTRACT_PATHS.find(([root]) => folded.startsWith(root))?.[1] ?? 'problem';
 }
 
 function refusalFor(error: unknown, requestId: string): Refusal {

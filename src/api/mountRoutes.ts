@@ -4,8 +4,9 @@ import type { AccessCheck } from './access/accessCheck.ts';
 import type { AuditTrail } from './audit/auditTrail.ts';
 import { allowConfiguredOrigin, CORS_HEADERS } from './configuredOrigins.ts';
 import { answerError, MethodNotAllowedError, NotFoundError } from './errors.ts';
+import { foldPath } from './foldPath.ts';
 import type { RequestLimit, RequestLimits } from './limits/requestLimits.ts';
-import type { Route } from './route.ts';
+import type { ErrorFamily, Route } from './route.ts';
 
 /** What stands before every handler. */
 export interface Gate {
@@ -28,23 +29,47 @@ export function mountRoutes(app: Express, routes: readonly Route[], gate: Gate):
     const preflight = preflightOf(ofPath, methods, gate.origins);
     if (preflight) mounted.options(identify(ofPath), cors(preflight));
     const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
-    mounted.all(identify(ofPath), refuseMethod(allow));
+    mounted.all(identify(ofPath), refuseMethod(allow, ofPath, gate));
   }
 }
 
-/** Last in the chain: what no route took, and what one threw. */
-export function mountRefusals(app: Express, routes: readonly Route[]): void {
-  app.use((request) => {
-    throw new NotFoundError(`There is nothing at ${request.path}`);
+/**
+ * Last in the chain: what no route took, and what one threw.
+ *
+ * @param origins - of the pages that may read that there is nothing, too
+ */
+export function mountRefusals(app: Express, routes: readonly Route[], origins: readonly string[]): void {
+  const preflight = cors({ ...CORS_HEADERS, ...OF_NO_ROUTE, origin: [...origins] });
+  app.use((request, response, next) => {
+    const nothing = new NotFoundError(`There is nothing at ${request.path}`);
+    if (!isPreflight(request, origins)) throw nothing;
+    response.setHeader('X-Request-Id', request.context.requestId);
+    preflight(request, response, next);
   });
   const onError: ErrorRequestHandler = (error, request, response, _next) => {
     const { context } = request;
     context.route ??= siblingOf(request.path, routes);
+    const isConfigured = context.route ? context.route.cors === 'configured' : isBelowApi(request);
+    if (isConfigured && !response.headersSent) allowConfiguredOrigin(request, response, origins);
     // The router's own failure to decode the path.
     const refusal = error instanceof URIError ? context.route?.undecodable?.() : undefined;
     answerError(refusal ?? error, request, response);
   };
   app.use(onError);
+}
+
+/** What the credits contract says of all of `/api/`. */
+const OF_NO_ROUTE = { methods: ['GET', 'POST', 'OPTIONS'], maxAge: 86_400 };
+
+function isBelowApi({ path }: Request): boolean {
+  return foldPath(path).startsWith('/api/');
+}
+
+/** Of a page that may call the API. Without an answer to it the page would not get to see the refusal. */
+function isPreflight(request: Request, origins: readonly string[]): boolean {
+  const { origin, 'access-control-request-method': wanted } = request.headers;
+  const isAllowed = origin !== undefined && origins.includes(origin);
+  return request.method === 'OPTIONS' && wanted !== undefined && isAllowed && isBelowApi(request);
 }
 
 function groupByPath(routes: readonly Route[]): ReadonlyMap<string, readonly Route[]> {
@@ -113,12 +138,17 @@ function preflightOf(
   return { ...CORS_HEADERS, origin: isAny ? '*' : [...origins], methods: [...methods], maxAge: 86_400 };
 }
 
-function refuseMethod(allow: string): RequestHandler {
-  return (request, response) => {
+/** Its contract has the key checked before anything else. */
+const KEY_FIRST: ErrorFamily = 'credits';
+
+function refuseMethod(allow: string, [route]: readonly Route[], { checkAccess }: Gate): RequestHandler {
+  return async (request, response) => {
     if (request.method === 'OPTIONS') {
       response.writeHead(204, { Allow: allow }).end();
       return;
     }
+    if (route?.errors === KEY_FIRST && route.access !== 'open')
+      await checkAccess(request, route, route.access);
     throw new MethodNotAllowedError(request.method, allow);
   };
 }

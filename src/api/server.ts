@@ -61,7 +61,7 @@ export function createServer(dependencies: ApiDependencies, domainRoutes: readon
     origins: environment.CORS_ORIGINS,
   });
   mountBoard(app, dependencies);
-  mountRefusals(app, routes);
+  mountRefusals(app, routes, environment.CORS_ORIGINS);
 
   const observe = observeRequests(logger, new HttpMetrics(registry), environment.TRUSTED_PROXIES);
   return createHttpServer(app, observe);

@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { type Connection, type InferSchemaType, Schema } from 'mongoose';
 import { type Account, type AccountKind, REFRESH_TOKEN_SECONDS } from '../domain/accounts/account.ts';
 import { usable } from '../runtime/mongo.ts';
+import { ServiceUnavailableError } from '../runtime/outage.ts';
 import { endLogins, findActiveAccount } from './accounts.ts';
 import { createMissing } from './createMissing.ts';
 
@@ -42,6 +43,8 @@ type StoredRefreshToken = InferSchemaType<typeof refreshTokenSchema>;
  * was used gives one more successor; later its use ends the session.
  */
 const GRACE_MILLISECONDS = 10_000;
+/** An answer is due within 1.4 s of the request; the rest is for the last step. */
+const LONGEST_EXCHANGE_MILLISECONDS = 1_000;
 
 export async function prepareAccountSessions(connection: Connection): Promise<void> {
   await createMissing(connection, 'AccountSession', sessionSchema);
@@ -75,30 +78,47 @@ export type Continuation =
   | { readonly kind: 'reused'; readonly account_id: string };
 
 /**
- * Exchanges a refresh token for its successor.
+ * Exchanges a refresh token for its successor. What takes too long is given up, and the token stays as good as it was: its
+ * sender has been told to come back, and may do so much later.
  *
  * @param kinds - of the accounts that may
+ * @throws ServiceUnavailableError
  */
 export async function continueSession(
   connection: Connection,
   token: string,
   kinds: readonly AccountKind[],
 ): Promise<Continuation> {
+  const until = performance.now() + LONGEST_EXCHANGE_MILLISECONDS;
   const live = await findLiveSession(connection, token);
   if (!live || !kinds.includes(live.account.kind)) return { kind: 'refused' };
-  const { account, session } = live;
+  const { account, session, refreshToken: used } = live;
   const now = new Date();
-  const usedBefore = await markUsed(connection, live.refreshToken._id, now);
-  if (usedBefore && now.getTime() - usedBefore.getTime() > GRACE_MILLISECONDS) {
+  const endAsReused = async (): Promise<Continuation> => {
     await sessions(connection).updateOne({ _id: session._id }, { $set: { ended_at: now } });
     return { kind: 'reused', account_id: account.account_id };
-  }
+  };
+  if (isLongUsed(used.used_at, now)) return endAsReused();
+  requireTime(until);
   await sessions(connection).updateOne(
     { _id: session._id },
     { $max: { expires_at: expiryOf(account, now) } },
   );
+  // Before the token is used up, which is the last step: whoever gets no successor can send the same token again.
   const refreshToken = await addRefreshToken(connection, session._id, account, now);
+  requireTime(until);
+  if (isLongUsed(await markUsed(connection, used._id, now), now)) return endAsReused();
   return { kind: 'continued', account, refreshToken };
+}
+
+function isLongUsed(usedAt: Date | null | undefined, now: Date): boolean {
+  return usedAt != null && now.getTime() - usedAt.getTime() > GRACE_MILLISECONDS;
+}
+
+/** @throws ServiceUnavailableError */
+function requireTime(until: number): void {
+  if (performance.now() > until)
+    throw new ServiceUnavailableError('MongoDB is overloaded; try again in a moment', 2);
 }
 
 /**

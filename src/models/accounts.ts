@@ -31,6 +31,8 @@ const accountSchema = new Schema(
     store_id: String,
     /** Absent until a password is set; nobody can log in before. */
     password_hash: String,
+    /** When the password was last set, or the account enabled: wrong passwords before are of no account any more. */
+    failures_forgotten_at: Date,
     token_version: { type: Number, required: true },
     created_at: { type: Date, required: true },
     updated_at: { type: Date, required: true },
@@ -149,10 +151,12 @@ export async function findLogin(
   name: LoginName,
   kinds: readonly AccountKind[],
 ): Promise<AccountWithPassword | undefined> {
-  const wanted =
-    'email' in name ? { email: foldEmail(name.email) } : { username: foldUsername(name.username) };
   return withPassword(
-    await accounts(connection).findOne({ ...wanted, status: 'active', kind: { $in: [...kinds] } }),
+    await accounts(connection).findOne({
+      ...foldedName(name),
+      status: 'active',
+      kind: { $in: [...kinds] },
+    }),
   );
 }
 
@@ -162,6 +166,16 @@ export async function findPassword(
   accountId: string,
 ): Promise<AccountWithPassword | undefined> {
   return withPassword(await accounts(connection).findOne({ _id: accountId, status: 'active' }));
+}
+
+/** When the failed logins of an account were last to be forgotten: its password was set, or it was enabled. */
+export async function findFailuresForgotten(
+  connection: Connection,
+  account: LoginName | { readonly account_id: string },
+): Promise<Date | undefined> {
+  const wanted = 'account_id' in account ? { _id: account.account_id } : foldedName(account);
+  const found = await accounts(connection).findOne(wanted, { projection: { failures_forgotten_at: 1 } });
+  return found?.failures_forgotten_at ?? undefined;
 }
 
 /** Which accounts to list, eldest first. */
@@ -203,7 +217,8 @@ export type AccountChanges = {
 } & { readonly roles?: AccountDetails['roles'] | undefined; readonly status?: AccountStatus | undefined };
 
 /**
- * Changes an account that is as it was when it was read. Who is disabled loses every login.
+ * Changes an account that is as it was when it was read. Who is disabled loses every login; of who is enabled failed
+ * logins are forgotten.
  *
  * @param before - the account with which the outcome was checked
  * @returns the account as it is now, or nothing when it was changed or removed meanwhile
@@ -225,11 +240,17 @@ export async function changeAccount(
     named.filter(([, value]) => value === null).map(([field]) => [field, '' as const]),
   );
   const disables = changes.status === 'disabled' && before.status !== 'disabled';
+  const enables = changes.status === 'active' && before.status !== 'active';
+  const updatedAt = laterThan(before.updated_at);
   try {
     const changed = await accounts(connection).findOneAndUpdate(
       { _id: before.account_id, updated_at: before.updated_at },
       {
-        $set: { ...set, updated_at: laterThan(before.updated_at) },
+        $set: {
+          ...set,
+          updated_at: updatedAt,
+          ...(enables ? { failures_forgotten_at: updatedAt } : {}),
+        },
         ...(Object.keys(unset).length > 0 ? { $unset: unset } : {}),
         ...(disables ? { $inc: { token_version: 1 } } : {}),
       },
@@ -244,7 +265,7 @@ export async function changeAccount(
 }
 
 /**
- * Sets another password and ends every login.
+ * Sets another password and ends every login. Failed ones are forgotten.
  *
  * @param replaced - the hash that has to be there still; without it whatever is there is replaced
  * @returns the account as it is now, or nothing when there is none, or its password is another one
@@ -256,9 +277,13 @@ export async function changePassword(
   options: { readonly replaced?: string; readonly session?: ClientSession } = {},
 ): Promise<Account | undefined> {
   const { replaced, session } = options;
+  const now = new Date();
   const changed = await accounts(connection).findOneAndUpdate(
     { _id: accountId, ...(replaced === undefined ? {} : { password_hash: replaced }) },
-    { $set: { password_hash: passwordHash, updated_at: new Date() }, $inc: { token_version: 1 } },
+    {
+      $set: { password_hash: passwordHash, failures_forgotten_at: now, updated_at: now },
+      $inc: { token_version: 1 },
+    },
     { returnDocument: 'after', ...(session ? { session } : {}) },
   );
   return changed ? toAccount(changed) : undefined;
@@ -280,6 +305,10 @@ export async function renewPasswordHash(
 /** Makes every token of the account worthless. */
 export async function endLogins(connection: Connection, accountId: string): Promise<void> {
   await accounts(connection).updateOne({ _id: accountId }, { $inc: { token_version: 1 } });
+}
+
+function foldedName(name: LoginName) {
+  return 'email' in name ? { email: foldEmail(name.email) } : { username: foldUsername(name.username) };
 }
 
 const WITHOUT_PASSWORD = { projection: { password_hash: 0 } } as const;

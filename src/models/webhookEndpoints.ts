@@ -152,42 +152,58 @@ export async function findSubscribers(connection: Connection, type: EventType): 
   return found.map((document) => document._id);
 }
 
-/** @returns the endpoint as it is then; nothing when there is none */
+/**
+ * At another address it begins anew: its failures are forgotten.
+ *
+ * @returns the endpoint as it is then; nothing when there is none
+ */
 export async function changeEndpoint(
   connection: Connection,
   id: string,
   change: EndpointChange,
 ): Promise<WebhookEndpoint | undefined> {
-  const found = await endpoints(connection).findOneAndUpdate(
-    { _id: id },
-    {
-      $set: {
-        updated_at: new Date(),
-        ...(change.url === undefined ? {} : { url: change.url }),
-        ...(change.events === undefined ? {} : { events: [...change.events] }),
-        ...(change.description === undefined ? {} : { description: change.description }),
-      },
-    },
-    { returnDocument: 'after' },
-  );
+  const { url, events, description } = change;
+  const set = {
+    updated_at: new Date(),
+    ...(url === undefined ? {} : { url }),
+    ...(events === undefined ? {} : { events: [...events] }),
+    ...(description === undefined ? {} : { description }),
+  };
+  const after = { returnDocument: 'after' } as const;
+  const moved =
+    url === undefined
+      ? null
+      : await endpoints(connection).findOneAndUpdate(
+          { _id: id, url: { $ne: url } },
+          { $set: set, $unset: { failing_since: '' } },
+          after,
+        );
+  const found = moved ?? (await endpoints(connection).findOneAndUpdate({ _id: id }, { $set: set }, after));
   return found ? toEndpoint(found) : undefined;
 }
 
-/**
- * @param failingSince - only when it has taken nothing since then, or longer
- * @returns false when the endpoint was not enabled, or takes something
- */
+/** For which endpoints only `disableEndpoint` is meant. */
+export interface DisableCondition {
+  /** It is still at this address. */
+  readonly url: string;
+  /** It has taken nothing since then, or longer. */
+  readonly failingSince?: number | undefined;
+}
+
+/** @returns false when the endpoint was not enabled, or the condition does not hold */
 export async function disableEndpoint(
   connection: Connection,
   id: string,
   reason: string,
-  failingSince?: number,
+  condition?: DisableCondition,
 ): Promise<boolean> {
   const { from, to } = ENDPOINT_TRANSITIONS.disable;
+  const failingSince = condition?.failingSince;
   const updated = await endpoints(connection).updateOne(
     {
       _id: id,
       status: from,
+      ...(condition ? { url: condition.url } : {}),
       ...(failingSince === undefined ? {} : { failing_since: { $lte: new Date(failingSince) } }),
     },
     { $set: { status: to, disabled_reason: reason, updated_at: new Date() } },
@@ -263,18 +279,25 @@ export async function resealSecrets(
   );
 }
 
+/** An endpoint at the address to which an attempt went. What comes of the attempt says nothing of another address. */
+export type AttemptedEndpoint = Pick<WebhookEndpoint, 'id' | 'url'>;
+
 /** The endpoint took something: whatever went wrong before is over. */
-export async function noteSuccess(connection: Connection, id: string): Promise<void> {
+export async function noteSuccess(connection: Connection, { id, url }: AttemptedEndpoint): Promise<void> {
   await endpoints(connection).updateOne(
-    { _id: id, failing_since: { $exists: true } },
+    { _id: id, url, failing_since: { $exists: true } },
     { $unset: { failing_since: '' } },
   );
 }
 
 /** Remembers the first failure since the last success. */
-export async function noteFailure(connection: Connection, id: string, at: number): Promise<void> {
+export async function noteFailure(
+  connection: Connection,
+  { id, url }: AttemptedEndpoint,
+  at: number,
+): Promise<void> {
   await endpoints(connection).updateOne(
-    { _id: id, failing_since: { $exists: false } },
+    { _id: id, url, failing_since: { $exists: false } },
     { $set: { failing_since: new Date(at) } },
   );
 }

@@ -22,8 +22,8 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-const ask = (origin: string, method: string, key = '') =>
-  fetch(`${api.url}/credits`, { method, headers: { origin, 'x-api-key': key } });
+const ask = (origin: string, method: string, key = '', path = '/credits') =>
+  fetch(`${api.url}${path}`, { method, headers: { origin, 'x-api-key': key } });
 
 test('pages of the configured origins may ask and read, refusals too', async () => {
   const preflight = await ask(PAGE, 'OPTIONS');
@@ -51,3 +51,45 @@ test.each(['https://evil.example.test', `${PAGE}.evil.test`, 'null', 'http://app
     }
   },
 );
+
+test.each([
+  ['GET', '/api/unified/nothing', 404],
+  ['GET', '/api/unified/%ff', 404],
+  ['GET', '/credits/%ff', 404],
+  ['POST', '/credits', 405],
+] as const)(
+  'pages of the configured origins may read that %s %s is refused',
+  async (method, path, status) => {
+    const answer = await ask(PAGE, method, api.adminKey, path);
+    const isApi = path.startsWith('/api/') || status === 405;
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([
+      status,
+      isApi ? PAGE : null,
+    ]);
+    const foreign = await ask('https://evil.example.test', method, api.adminKey, path);
+    expect([foreign.status, foreign.headers.get('access-control-allow-origin')]).toEqual([status, null]);
+  },
+);
+
+test('they may ask for what is not there, too: the key makes a preflight of it', async () => {
+  const preflight = (origin: string, path: string) =>
+    fetch(`${api.url}${path}`, {
+      method: 'OPTIONS',
+      headers: {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'x-api-key',
+      },
+    });
+  const answer = await preflight(PAGE, '/api/unified/nothing');
+  expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([204, PAGE]);
+  expect(answer.headers.get('access-control-allow-headers')).toContain('X-API-Key');
+  expect(answer.headers.get('access-control-allow-methods')).toBe('GET,POST,OPTIONS');
+  for (const [origin, path] of [
+    [PAGE, '/nothing'],
+    ['https://evil.example.test', '/api/unified/nothing'],
+  ] as const) {
+    const refused = await preflight(origin, path);
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([404, null]);
+  }
+});

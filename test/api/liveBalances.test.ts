@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type BalanceWatcher, LiveBalances } from '../../src/api/routes/credits/liveBalances.ts';
+import type { Caller } from '../../src/domain/accounts/caller.ts';
 import type { Balance } from '../../src/domain/credits/ledger.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
@@ -33,11 +34,13 @@ class SlowLedger {
 
 class Watcher implements BalanceWatcher {
   readonly user_id: string;
+  readonly watched_by: Caller;
   readonly seen: number[] = [];
   ended = false;
 
-  constructor(userId: string) {
+  constructor(userId: string, watchedBy: Caller = { kind: 'operator' }) {
     this.user_id = userId;
+    this.watched_by = watchedBy;
   }
 
   show({ version }: Balance): void {
@@ -51,7 +54,8 @@ class Watcher implements BalanceWatcher {
 
 function open(ledger: SlowLedger, mostWatchers = 10, rereadMilliseconds = 60_000): LiveBalances {
   const logger = createLogger('web', 'silent');
-  return new LiveBalances({ read: ledger.read, mostWatchers, rereadMilliseconds, logger });
+  const mostWatchersOf = ({ kind }: Caller) => (kind === 'operator' ? mostWatchers : 2);
+  return new LiveBalances({ read: ledger.read, mostWatchers, mostWatchersOf, rereadMilliseconds, logger });
 }
 
 test('changes that come during a read are read together next, so the newest balance is the last one seen', async () => {
@@ -98,6 +102,26 @@ test('there are only so many watchers; one that stops makes room, once', async (
   stop();
   live.watch(new Watcher('b'));
   expect(() => live.watch(new Watcher('c'))).toThrow(ServiceUnavailableError);
+  live.close();
+});
+
+test('a caller has a bound of its own, over all users', async () => {
+  const live = open(new SlowLedger());
+  const caller: Caller = {
+    kind: 'api-key',
+    key_id: 'one',
+    scopes: ['credits:read'],
+    rate_limit_per_minute: null,
+  };
+  const stop = live.watch(new Watcher('a', caller));
+  live.watch(new Watcher('b', caller));
+  expect(() => live.watch(new Watcher('c', caller))).toThrow(ServiceUnavailableError);
+  live.watch(new Watcher('c', { ...caller, key_id: 'other' }));
+  live.watch(new Watcher('c'));
+  stop();
+  stop();
+  live.watch(new Watcher('c', caller));
+  expect(() => live.watch(new Watcher('c', caller))).toThrow(ServiceUnavailableError);
   live.close();
 });
 

@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { AccountDetails } from '../../src/domain/accounts/account.ts';
 import { createPasswordLink } from '../../src/models/accountPasswordLinks.ts';
 import { changeAccount, findAccount } from '../../src/models/accounts.ts';
 import { type Answer, AuthApi, addAccount, randomPassword, secretsSeen } from '../support/authApi.ts';
+import { openMongoLink } from '../support/mongoLink.ts';
 import type { TestProcess } from '../support/processes.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -49,15 +50,20 @@ const untilRefused = (token: string): Promise<Answer> =>
     return answer.status === 401 ? answer : undefined;
   });
 
+const storedTokens = () =>
+  system.connection.collection<{ _id: string; session_id: string; used_at?: Date }>('refresh_tokens');
+const idOf = (token: string) => createHash('sha256').update(token).digest('base64url');
+const findToken = (token: string) => storedTokens().findOne({ _id: idOf(token) });
+
 /** As if the token had been used so long ago. */
 async function ageUse(token: string, milliseconds: number): Promise<void> {
-  const changed = await system.connection
-    .collection<{ _id: string }>('refresh_tokens')
-    .updateOne(
-      { _id: createHash('sha256').update(token).digest('base64url') },
-      { $set: { used_at: new Date(Date.now() - milliseconds) } },
-    );
+  const used_at = new Date(Date.now() - milliseconds);
+  const changed = await storedTokens().updateOne({ _id: idOf(token) }, { $set: { used_at } });
   expect(changed.matchedCount).toBe(1);
+}
+
+async function ageUseIfUsed(token: string, milliseconds: number): Promise<void> {
+  if ((await findToken(token))?.used_at) await ageUse(token, milliseconds);
 }
 
 /** Meanwhile MongoDB refuses to raise the version of the account, which was never raised before. */
@@ -129,6 +135,39 @@ describe('a refresh token', () => {
     const successors = new Set(answers.map((answer) => answer.body.refresh_token));
     expect(successors.size).toBe(20);
     expect((await refresh([...successors][7] ?? '')).status).toBe(200);
+  });
+
+  test('stays good when its exchange came to nothing, however late it is sent again', async () => {
+    const { refresh: token } = await loggedIn();
+    const require = (validator: object) =>
+      system.connection.db?.command({ collMod: 'refresh_tokens', validator });
+    const { session_id } = (await findToken(token)) ?? {};
+    // There can be no successor.
+    await require({ $or: [{ session_id: { $ne: session_id } }, { _id: idOf(token) }] });
+    try {
+      expect((await refresh(token)).status).toBe(500);
+    } finally {
+      await require({});
+    }
+    await ageUseIfUsed(token, 60_000);
+    expect((await refresh(token)).status).toBe(200);
+  });
+
+  test('is not used up by an exchange that was answered with 503', async () => {
+    const { refresh: token } = await loggedIn();
+    const { refresh: other } = await loggedIn();
+    const link = await openMongoLink(system.mongoUrl);
+    onTestFinished(() => link.close());
+    const started = await system.startWeb({ JWT_SECRET, TRUSTED_PROXIES: '1', MONGODB_URL: link.url });
+    const behindLink = new AuthApi(started.url);
+    const send = (refresh_token: string) => behindLink.json('/api/auth/refresh', { refresh_token });
+    link.hang();
+    expect((await send(token)).status).toBe(503);
+    link.release();
+    // It goes on as the first one could, and is behind it.
+    await waitFor('the process is back', async () => ((await send(other)).status === 200 ? true : undefined));
+    await ageUseIfUsed(token, 60_000);
+    expect((await send(token)).status).toBe(200);
   });
 
   test('expires', async () => {

@@ -160,6 +160,11 @@ describe('a POST', () => {
     }
   });
 
+  test.each(POSTS)('%s that is nested too deeply says so', async (path) => {
+    const body = `{"metadata":${'['.repeat(40)}${']'.repeat(40)}}`;
+    expectRefusal(await api.post(`/${path}`, body), 400, 'The JSON is nested deeper than 32 levels');
+  });
+
   test('is JSON whatever its content type says', async () => {
     const userId = await newUser(10);
     const body = JSON.stringify({ user_id: userId, amount: 1, app_name: 'penora' });
@@ -641,14 +646,25 @@ describe('what is not there', () => {
     ['POST', '/api/unified/user-info/more'],
     ['GET', '/api/unified/project/'],
     ['GET', '/api/unified/docs'],
+    ['GET', '/api/unified'],
+    // Of a client whose base address ends in a slash.
+    ['GET', '//api/unified/user-info'],
+    ['POST', '/api//unified/deduct-credits'],
+    ['GET', '/API/Unified/nothing'],
   ])('%s %s is 404 as JSON', async (method, path) => {
     expectRefusal(await api.ask(path, { method }), 404, `There is nothing at ${path}`);
   });
 
-  test('another method is 405 as JSON', async () => {
-    const answer = await api.ask('/api/unified/deduct-credits');
+  test('another method is 405 as JSON, after the key', async () => {
+    const answer = await api.get('/deduct-credits');
     expectRefusal(answer, 405, 'GET is not possible here; possible: POST, OPTIONS');
     expect(answer.headers.get('allow')).toBe('POST, OPTIONS');
+    for (const headers of [{}, { 'X-API-Key': `${KEY}x` }]) {
+      const unknown = await api.ask('/api/unified/deduct-credits', { headers });
+      expectRefusal(unknown, 401, NO_KEY);
+    }
+    const preflight = await api.ask('/api/unified/deduct-credits', { method: 'OPTIONS' });
+    expect(preflight.status).toBe(204);
   });
 
   test('a path that cannot be decoded is 400 as JSON', async () => {

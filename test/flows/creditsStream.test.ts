@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { AuthApi, addAccount } from '../support/authApi.ts';
 import { CreditsClient } from '../support/creditsClient.ts';
 import { EventSource } from '../support/eventSource.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
@@ -12,7 +14,8 @@ const open: EventSource[] = [];
 
 beforeAll(async () => {
   system = await createTestSystem('stream');
-  const [first, second] = await Promise.all([system.startWeb(), system.startWeb()]);
+  const environment = { JWT_SECRET: randomBytes(32).toString('base64url') };
+  const [first, second] = await Promise.all([system.startWeb(environment), system.startWeb()]);
   reading = new CreditsClient(first, system);
   writing = new CreditsClient(second, system);
 });
@@ -22,9 +25,9 @@ afterEach(() => {
 });
 afterAll(() => system.remove());
 
-async function watch(userId: string, url = reading.url): Promise<EventSource> {
+async function watch(userId: string, url = reading.url, credential = system.adminKey): Promise<EventSource> {
   const source = await EventSource.open(`${url}/api/unified/balance/stream?user_id=${userId}`, {
-    Authorization: `Bearer ${system.adminKey}`,
+    Authorization: `Bearer ${credential}`,
   });
   open.push(source);
   return source;
@@ -104,6 +107,31 @@ test.each([
 ])('a stream with %j is %i', async (query, status) => {
   const problem = await reading.expect(status, reading.get(`/balance/stream${query}`));
   expect(problem).toMatchObject({ status });
+});
+
+test('an account watches twenty times at most, and leaves the rest to others', async () => {
+  const user = await writing.newUser(uniqueName('user'), 60);
+  const tokenOf = async () => {
+    const email = `${uniqueName('member')}@example.test`;
+    const { password } = await addAccount(system, {
+      kind: 'person',
+      roles: ['member'],
+      email,
+      credits_user_id: user,
+    });
+    return (await new AuthApi(reading.url).json('/api/auth/login', { email, password })).body.access_token;
+  };
+  const token = await tokenOf();
+  const sources = await Promise.all(Array.from({ length: 30 }, () => watch(user, reading.url, token)));
+  const refused = sources.filter(({ status }) => status !== 200);
+  expect(refused.map(({ status }) => status)).toEqual(Array(10).fill(503));
+  expect(refused[0]?.headers['retry-after']).toBe('10');
+  expect((await watch(user, reading.url, await tokenOf())).status, 'another account').toBe(200);
+  expect((await watch(user)).status, 'a key').toBe(200);
+  sources.find(({ status }) => status === 200)?.close();
+  await waitFor('there is room again', async () =>
+    (await watch(user, reading.url, token)).status === 200 ? true : undefined,
+  );
 });
 
 test('HEAD is answered and ends', async () => {

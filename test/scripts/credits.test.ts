@@ -106,7 +106,7 @@ test('one bad line refuses the file, whatever is wrong with it; --skip-bad takes
     `${user}-large,n,e,9007199254740991`,
     ' ,n,e,5',
     `${user}-name,,e,5`,
-    `${user}-mail,n,,5`,
+    `${user}-mail,n,${'x'.repeat(255)},5`,
     `${user}-short,n,5`,
     `${user},Again,e,5`,
     `${'x'.repeat(201)},n,e,5`,
@@ -123,6 +123,18 @@ test('one bad line refuses the file, whatever is wrong with it; --skip-bad takes
   expect(skipped.code).toBe(0);
   expect(skipped.stdout).toContain('1 imported with 7 credits in all, 0 there already, 11 bad');
   expect(await findBalances(system.connection, [user])).toMatchObject([{ available: 7 }]);
+});
+
+test('a user without an e-mail address, as first contact creates it, is imported', async () => {
+  const user = uniqueName('first-contact');
+  const file = await csv([HEADER, `${user},${user},,57`]);
+  const applied = await credits('import', file, '--apply');
+  expect(applied).toMatchObject({ code: 0, stderr: '' });
+  expect(await findLedgerUser(system.connection, user)).toMatchObject({
+    username: user,
+    email: '',
+    available: 57,
+  });
 });
 
 test('a file of several pages is taken whole, with few lines printed', async () => {

@@ -5,6 +5,7 @@ import { FAILING_LIMIT_MILLISECONDS, secretOwner } from '../../src/domain/webhoo
 import { newSecret } from '../../src/domain/webhooks/signature.ts';
 import { claimDelivery, redeliver } from '../../src/models/webhookDeliveries.ts';
 import {
+  changeEndpoint,
   disableEndpoint,
   enableEndpoint,
   findEndpoint,
@@ -344,6 +345,53 @@ describe('an endpoint', () => {
     expect(await endpointOf(endpoint)).toMatchObject({ status: 'enabled', disabled_reason: undefined });
     await webhooks.inState(await webhooks.happen(), endpoint, 'delivered');
   });
+
+  test('that is moved to another address begins anew there, and not by being told its own', async () => {
+    const { connection } = webhooks.system;
+    const endpoint = await webhooks.addEndpoint();
+    const { url } = await endpointOf(endpoint);
+    const since = new Date(Date.now() - FAILING_LIMIT_MILLISECONDS - HOUR);
+    await collection('webhook_endpoints').updateOne({}, { $set: { failing_since: since } });
+    expect(await changeEndpoint(connection, endpoint.id, { url })).toMatchObject({
+      failing_since: since.getTime(),
+    });
+    const changed = await changeEndpoint(connection, endpoint.id, { url: `${url}/moved` });
+    expect(changed).toMatchObject({ url: `${url}/moved`, failing_since: undefined });
+    webhooks.receiver.behave(() => ({ kind: 'answer', status: 500 }));
+    webhooks.start({ retryDelays: [] });
+    const eventId = await webhooks.happen();
+    await webhooks.inState(eventId, endpoint, 'failed');
+    await waitFor('the dead letter', async () => (await webhooks.deliveriesQueue.getFailed())[0]);
+    expect((await endpointOf(endpoint)).status).toBe('enabled');
+    expect(await changeEndpoint(connection, 'nobody', { url })).toBe(undefined);
+  });
+
+  test.each([410, 500, 204])(
+    'that is moved while an attempt is under way does not answer for the old address (%i)',
+    async (status) => {
+      const { connection } = webhooks.system;
+      const endpoint = await webhooks.addEndpoint();
+      const { url } = await endpointOf(endpoint);
+      const moved = Promise.withResolvers<void>();
+      webhooks.receiver.behave(() => ({ kind: 'answer-later', status, when: moved.promise }));
+      webhooks.start({ retryDelays: [], answerMilliseconds: 20_000 });
+      await webhooks.happen();
+      await waitFor('the attempt', async () => received()[0]);
+      await changeEndpoint(connection, endpoint.id, { url: `${url}/moved` });
+      const since = new Date(Date.now() - HOUR);
+      if (status === 204)
+        await collection('webhook_endpoints').updateOne({}, { $set: { failing_since: since } });
+      moved.resolve();
+      await waitFor('the end of the job', async () => {
+        const counts = await webhooks.deliveriesQueue.getJobCounts('active', 'waiting', 'delayed');
+        return Object.values(counts).every((count) => count === 0) ? true : undefined;
+      });
+      expect(await endpointOf(endpoint)).toMatchObject({
+        status: 'enabled',
+        failing_since: status === 204 ? since.getTime() : undefined,
+      });
+    },
+  );
 
   test.each([
     ['disabled', 'The endpoint is disabled'],

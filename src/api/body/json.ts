@@ -12,13 +12,21 @@ const OPENING_BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 const BYTE_ORDER_MARK = '\uFEFF';
 
+export class JsonTooDeepError extends BadRequestError {
+  override name = 'JsonTooDeepError';
+
+  constructor() {
+    super(`The JSON is nested deeper than ${DEEPEST_NESTING} levels`);
+  }
+}
+
 /**
  * Parses a JSON body. The nesting is counted before anything is built, so that a body of brackets costs no memory.
  *
- * @throws BadRequestError when it is not UTF-8, not JSON or nested too deeply
+ * @throws BadRequestError when it is not UTF-8 or not JSON, JsonTooDeepError
  */
 export function parseJson(bytes: Buffer): unknown {
-  if (isTooDeep(bytes)) throw new BadRequestError(`The JSON is nested deeper than ${DEEPEST_NESTING} levels`);
+  if (isTooDeep(bytes)) throw new JsonTooDeepError();
   const text = decodeUtf8(bytes);
   try {
     return JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);

@@ -1,6 +1,6 @@
 import { balanceOf, type CreditAccount, isLow } from './account.ts';
 import { movementIdAt, nextClock, timeOfClock } from './clock.ts';
-import { addToGrants, remainingOf, takeFromGrants } from './grants.ts';
+import { addToGrants, remainingOf, takeFromGrants, unspent } from './grants.ts';
 import { type HeldCredits, isOverdue } from './holds.ts';
 import type { GrantPart, LedgerAccount, Movement, MovementKind } from './ledger.ts';
 
@@ -161,8 +161,11 @@ export class Booking {
   /** @throws LedgerInvariantError when an account is not as it may be */
   effects(): LedgerEffects {
     const lowBalances: LowBalance[] = [];
-    for (const account of this.#accounts.values()) {
+    for (const booked of this.#accounts.values()) {
+      // No hold can give back to them any more; a refund makes them anew.
+      const account = booked.held === 0 ? { ...booked, grants: unspent(booked.grants) } : booked;
       assertSound(account);
+      this.setAccount(account);
       const below = isLow(account);
       if (below === account.below_threshold) continue;
       this.setAccount({ ...account, below_threshold: below });

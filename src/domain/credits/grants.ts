@@ -1,6 +1,7 @@
 import type { GrantPart } from './ledger.ts';
+import { MOST_GRANTS, MOST_KEPT_GRANTS } from './limits.ts';
 
-/** Credits with an end. A spent one stays until its end, because held or refunded credits return to it. */
+/** Credits with an end. A spent one stays while its user has holds, because what they set aside may return to it. */
 export interface Grant {
   /** The movement that the credits came with. */
   readonly movement_id: string;
@@ -50,6 +51,16 @@ export function addToGrants(grants: readonly Grant[], parts: readonly GrantPart[
     else all.push({ movement_id, expires_at, remaining: amount });
   }
   return all.sort(bySoonest);
+}
+
+/** Those that something is left of. */
+export function unspent(grants: readonly Grant[]): Grant[] {
+  return grants.filter((grant) => grant.remaining > 0);
+}
+
+/** Whether they are more than a user may be given. */
+export function areTooMany(grants: readonly Grant[]): boolean {
+  return unspent(grants).length > MOST_GRANTS || grants.length > MOST_KEPT_GRANTS;
 }
 
 export function remainingOf(grants: readonly Grant[]): number {

@@ -176,6 +176,8 @@ export type LedgerOutcome =
   | {
       readonly kind: 'refused';
       readonly reason: LedgerRefusal;
+      /** Of a transfer: which of the two users stands against it. */
+      readonly user_id?: string | undefined;
       /** As it is, when it is the hold that stands against it. */
       readonly hold?: Hold | undefined;
       /** Of what was refunded before: the movement that did. */

@@ -161,22 +161,22 @@ export function createDeliver(
 
   async function tellEndpoint(endpoint: WebhookEndpoint, attempt: DeliveryAttempt, run: Run): Promise<void> {
     const verdict = attempt.status_code === undefined ? 'refused' : verdictOf(attempt.status_code);
-    if (verdict === 'delivered') return noteSuccess(connection, endpoint.id);
-    await noteFailure(connection, endpoint.id, attempt.at);
+    if (verdict === 'delivered') return noteSuccess(connection, endpoint);
+    await noteFailure(connection, endpoint, attempt.at);
     if (verdict === 'gone') return disable(endpoint, GONE, undefined, run);
     const failingSince = attempt.at - FAILING_LIMIT_MILLISECONDS;
     if ((endpoint.failing_since ?? attempt.at) > failingSince) return;
-    // What was read before the attempt may be over: it may have taken something, or been enabled anew, meanwhile.
+    // What was read before the attempt may be over: it may have taken something, been enabled anew or moved, meanwhile.
     await disable(endpoint, FAILING_FOR_DAYS, failingSince, run);
   }
 
   async function disable(
-    { id }: WebhookEndpoint,
+    { id, url }: WebhookEndpoint,
     reason: string,
     failingSince: number | undefined,
     run: Run,
   ): Promise<void> {
-    if (!(await disableEndpoint(connection, id, reason, failingSince))) return;
+    if (!(await disableEndpoint(connection, id, reason, { url, failingSince }))) return;
     run.logger.warn({ endpoint_id: id, reason }, 'webhook endpoint disabled');
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { currentBalance } from '../../../src/domain/credits/account.ts';
-import { MOST_GRANTS } from '../../../src/domain/credits/limits.ts';
+import { MOST_GRANTS, MOST_KEPT_GRANTS } from '../../../src/domain/credits/limits.ts';
+import { UserRecount } from '../../../src/domain/credits/recount.ts';
 import { type Done, MemoryLedger } from './memoryLedger.ts';
 
 const HOUR = 3_600_000;
@@ -31,9 +32,9 @@ test('what ends soonest is spent first, credits without an end last', () => {
     { movement_id: sooner, amount: 2 },
     { movement_id: later, amount: 4 },
   ]);
-  expect(remaining(ledger)).toEqual([0, 1]);
+  expect(remaining(ledger)).toEqual([1]);
   deduct(ledger, 4);
-  expect(remaining(ledger)).toEqual([0, 0]);
+  expect(remaining(ledger)).toEqual([]);
   expect(ledger.balance('ann')).toEqual([7, 0]);
 });
 
@@ -172,12 +173,66 @@ test('grants are bounded, also those that come by a transfer', () => {
   const transfer = { kind: 'transfer', from_user_id: 'bob', to_user_id: 'ann', ...one } as const;
   const refusal = { kind: 'refused', reason: 'too-many-grants' };
   expect(ledger.run({ ...add, expires_at: ledger.now + HOUR })).toEqual(refusal);
-  expect(ledger.run(transfer)).toEqual(refusal);
+  expect(ledger.run(transfer)).toEqual({ ...refusal, user_id: 'ann' });
   expect(ledger.balance('bob')).toEqual([1, 0]);
   ledger.done(add);
   ledger.now += HOUR;
   ledger.grant('ann', 1, ledger.now + HOUR);
 });
+
+test('grants that are spent do not count, and a refund brings them back', () => {
+  const ledger = new MemoryLedger();
+  ledger.user('ann', 0);
+  const end = ledger.now + HOUR;
+  const spent: string[] = [];
+  for (let count = 0; count < MOST_KEPT_GRANTS * 2; count++) {
+    ledger.grant('ann', 1, end);
+    spent.push(deduct(ledger, 1).movements[0]?.movement_id ?? '');
+    expect(remaining(ledger)).toEqual([]);
+  }
+  const refund = (movement_id = '') => ledger.run({ kind: 'refund', movement_id, description: '' });
+  // What the document of a user can hold bounds what comes back too.
+  for (const movement_id of spent.slice(0, MOST_KEPT_GRANTS)) expect(refund(movement_id).kind).toBe('done');
+  expect(refund(spent.at(-1))).toEqual({ kind: 'refused', reason: 'too-many-grants' });
+  expect(ledger.balance('ann')).toEqual([MOST_KEPT_GRANTS, 0]);
+  expectClean(ledger);
+  ledger.now += HOUR;
+  const late = ledger.done({ kind: 'refund', movement_id: spent.at(-1) ?? '', description: '' });
+  expect(late.movements.map(({ kind }) => kind)).toEqual(['refund', 'expiry']);
+  expect(ledger.balance('ann')).toEqual([0, 0]);
+  expectClean(ledger);
+});
+
+test('what holds set aside comes back to its grants, which are bounded while it may', () => {
+  const ledger = new MemoryLedger();
+  ledger.user('ann', 0);
+  const expires_at = ledger.now + HOUR;
+  const one = { user_id: 'ann', amount: 1, app_name: 'penora', description: '' };
+  const add = { kind: 'add', ...one, transaction_type: 'bonus', expires_at } as const;
+  for (let count = 0; count < MOST_KEPT_GRANTS; count++) {
+    ledger.done(add);
+    ledger.done({ kind: 'hold', ...one, hold_id: `hold-${count}`, expires_at });
+  }
+  expect(ledger.run(add)).toEqual({ kind: 'refused', reason: 'too-many-grants' });
+  for (let count = 0; count < MOST_KEPT_GRANTS; count++) {
+    const hold_id = `hold-${count}`;
+    if (count % 2) ledger.done({ kind: 'capture', hold_id, final: true, project_code: null });
+    else ledger.done({ kind: 'release', hold_id });
+  }
+  expectClean(ledger);
+  expect(remaining(ledger)).toEqual(Array(MOST_KEPT_GRANTS / 2).fill(1));
+  deduct(ledger, MOST_KEPT_GRANTS / 2);
+  expect(remaining(ledger)).toEqual([]);
+  ledger.done(add);
+});
+
+function expectClean(ledger: MemoryLedger): void {
+  for (const account of ledger.accounts.values()) {
+    const recount = new UserRecount(account);
+    expect(ledger.movements.flatMap((movement) => recount.add(movement))).toEqual([]);
+    expect(recount.end()).toEqual([]);
+  }
+}
 
 test('a grant that has ended already is refused', () => {
   const ledger = new MemoryLedger();

@@ -140,9 +140,9 @@ test('a transfer needs two users and the credits', () => {
   const from = (from_user_id: string, to_user_id: string, amount: number) =>
     ledger.run({ ...transfer, from_user_id, to_user_id, amount });
   expect(from('ann', 'ann', 1)).toMatchObject({ reason: 'same-user' });
-  expect(from('ann', 'nobody', 1)).toMatchObject({ reason: 'unknown-user' });
-  expect(from('nobody', 'ann', 1)).toMatchObject({ reason: 'unknown-user' });
-  expect(from('ann', 'bob', 6)).toMatchObject({ reason: 'insufficient-credits' });
+  expect(from('ann', 'nobody', 1)).toMatchObject({ reason: 'unknown-user', user_id: 'nobody' });
+  expect(from('nobody', 'ann', 1)).toMatchObject({ reason: 'unknown-user', user_id: 'nobody' });
+  expect(from('ann', 'bob', 6)).toMatchObject({ reason: 'insufficient-credits', user_id: 'ann' });
   expect(from('ann', 'bob', 5)).toMatchObject({ kind: 'done' });
   expect(ledger.balance('bob')).toEqual([5, 0]);
 });
@@ -156,7 +156,7 @@ test('nobody has more credits than can be counted', () => {
   expect(ledger.run({ kind: 'give-bonus', user_id: 'ann', amount: 1 })).toEqual(refusal);
   ledger.user('bob', 1);
   const transfer = { from_user_id: 'bob', to_user_id: 'ann', amount: 1, app_name: '', description: '' };
-  expect(ledger.run({ kind: 'transfer', ...transfer })).toEqual(refusal);
+  expect(ledger.run({ kind: 'transfer', ...transfer })).toEqual({ ...refusal, user_id: 'ann' });
 });
 
 test('a fall below the threshold is told once, until the credits have risen to it again', () => {

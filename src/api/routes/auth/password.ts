@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Account } from '../../../domain/accounts/account.ts';
 import { passwordProblem } from '../../../domain/accounts/password.ts';
-import { changePassword, findPassword } from '../../../models/accounts.ts';
+import { changePassword, findFailuresForgotten, findPassword } from '../../../models/accounts.ts';
 import { answerJson } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError, ForbiddenError, NotFoundError } from '../../errors.ts';
@@ -91,17 +91,19 @@ async function change(
 async function replacePassword(
   { connection, passwords, throttle }: AuthRouteDependencies,
   request: Request,
-  { account_id: accountId }: Account,
+  { account_id }: Account,
   { old_password: oldPassword, new_password: newPassword }: z.output<typeof ChangeBody>,
 ): Promise<Account | undefined> {
   // Whoever has somebody's token must not be able to try passwords with it.
-  const attempt = await throttle.begin(`account:${accountId}`, request.context.ip);
+  const attempt = await throttle.begin(`account:${account_id}`, request.context.ip, () =>
+    findFailuresForgotten(connection, { account_id }),
+  );
   const changed = await look(attempt, async () => {
-    const found = await findPassword(connection, accountId);
+    const found = await findPassword(connection, account_id);
     const right = await passwords.verify(found?.password_hash, oldPassword);
     if (!found || !right) return undefined;
     const passwordHash = await passwords.hash(newPassword);
-    return changePassword(connection, accountId, passwordHash, { replaced: found.password_hash });
+    return changePassword(connection, account_id, passwordHash, { replaced: found.password_hash });
   });
   if (changed) await attempt.succeeded();
   return changed;

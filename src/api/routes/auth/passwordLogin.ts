@@ -2,6 +2,7 @@ import type { Request } from 'express';
 import type { AccountKind } from '../../../domain/accounts/account.ts';
 import {
   type AccountWithPassword,
+  findFailuresForgotten,
   findLogin,
   type LoginName,
   renewPasswordHash,
@@ -40,7 +41,10 @@ async function checkAndBegin(
 ): Promise<TokenPair | undefined> {
   requireTokens(dependencies);
   const { connection, passwords, throttle } = dependencies;
-  const attempt = await throttle.begin('email' in name ? name.email : name.username, request.context.ip);
+  const nameText = 'email' in name ? name.email : name.username;
+  const attempt = await throttle.begin(nameText, request.context.ip, () =>
+    findFailuresForgotten(connection, name),
+  );
   const { found, right } = await look(attempt, async () => {
     const found = await findLogin(connection, name, kinds);
     return { found, right: await passwords.verify(found?.password_hash, password) };

@@ -28,7 +28,7 @@ export function balanceStreamRoute(dependencies: CreditsRouteDependencies): Rout
     documentation: {
       summary: 'Live balance by server-sent events',
       description:
-        'An event `balance` with the current balance at once, then one after each change; a reader that is slow gets the latest state only. `id` is the version of the balance and never falls. Who connects again gets the current balance first, so nothing has to be asked for again. A comment comes every 15 s. After 15 minutes the stream ends, and the reader connects again.',
+        'An event `balance` with the current balance at once, then one after each change; a reader that is slow gets the latest state only. `id` is the version of the balance and never falls. Who connects again gets the current balance first, so nothing has to be asked for again. A comment comes every 15 s. After 15 minutes the stream ends, and the reader connects again. In one process an account may have 20 streams at a time, an API key 500.',
       tags: ['Credits'],
       requestParams: { query: StreamQuery },
       responses: {
@@ -37,7 +37,7 @@ export function balanceStreamRoute(dependencies: CreditsRouteDependencies): Rout
           content: { 'text/event-stream': { schema: z.string() } },
         },
         404: { description: 'No such user' },
-        503: { description: 'This server shows as many live balances as it can' },
+        503: { description: 'This server shows as many live balances as it can, in all or to one caller' },
       },
     },
     handle: (request, response) => openStream(dependencies, request, response),
@@ -52,6 +52,8 @@ async function openStream(
   const query = StreamQuery.safeParse(request.query);
   if (!query.success) throw badRequestFrom(query.error, 'query');
   const { user_id } = query.data;
+  const { caller } = request.context;
+  if (!caller) throw new Error('A live balance needs somebody who watches it');
   const [known] = await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', findBalances(connection, [user_id]));
   if (!known) throw new LedgerRefusalError('unknown-user');
   if (response.destroyed) return;
@@ -59,6 +61,7 @@ async function openStream(
   const events = new BalanceEvents(response, HEARTBEAT_MILLISECONDS);
   const stop = liveBalances.watch({
     user_id,
+    watched_by: caller,
     show: (balance) => events.show(balance),
     end: () => events.end(),
   });

@@ -29,6 +29,7 @@ export function balancesRoute(dependencies: CreditsRouteDependencies): Route {
     method: 'get',
     path: '/api/unified/balances',
     access: 'credits:read',
+    aboutUser: 'query',
     errors: 'problem',
     cors: 'configured',
     documentation: {

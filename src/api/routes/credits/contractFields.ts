@@ -4,7 +4,7 @@
  */
 import type { Request } from 'express';
 import { LONGEST_TEXT } from '../../../domain/credits/limits.ts';
-import { parseJsonObject } from '../../body/json.ts';
+import { JsonTooDeepError, parseJsonObject } from '../../body/json.ts';
 import { readBody } from '../../body/readBody.ts';
 import type { Fields } from '../../body/readFields.ts';
 import { BadRequestError, UnauthorizedError } from '../../errors.ts';
@@ -27,8 +27,9 @@ export async function readContractBody(request: Request, limitBytes = BODY_LIMIT
   try {
     return parseJsonObject(bytes);
   } catch (error) {
-    if (error instanceof BadRequestError) throw new BadRequestError('Invalid JSON body');
-    throw error;
+    // That is valid JSON, and our own limit: the contract has no word for it.
+    if (error instanceof JsonTooDeepError || !(error instanceof BadRequestError)) throw error;
+    throw new BadRequestError('Invalid JSON body');
   }
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MOST_GRANTS, MOST_KEPT_GRANTS } from '../../../domain/credits/limits.ts';
 import type { Route } from '../../route.ts';
 import { carryOut, type Done } from './carryOut.ts';
 import {
@@ -40,7 +41,7 @@ export function grantRoute({ ledger }: CreditsRouteDependencies): Route {
     audit: 'credits.grant',
     documentation: {
       summary: 'Give credits that expire',
-      description: 'What expires soonest is spent first; credits without an end are spent last.',
+      description: `What expires soonest is spent first; credits without an end are spent last. A user may have ${MOST_GRANTS} grants at a time of which something is left. Spent ones count only while the user has open holds, whose credits may come back to them: then there may be ${MOST_KEPT_GRANTS} in all.`,
       tags: ['Credits'],
       requestParams: { header: KeyHeader },
       requestBody: { content: { 'application/json': { schema: GrantBody } } },
@@ -48,7 +49,9 @@ export function grantRoute({ ledger }: CreditsRouteDependencies): Route {
         201: { description: 'The movement', content: { 'application/json': { schema: Grant } } },
         ...WRITE_REFUSALS,
         404: { description: 'No such user' },
-        409: { description: 'The user has too many expiring grants, or would have too many credits' },
+        409: {
+          description: 'The user has as many expiring grants as one may have, or would have too many credits',
+        },
         422: { description: `The end lies in the past; or: ${WRITE_REFUSALS[422].description}` },
       },
     },

@@ -113,6 +113,7 @@ export function holdRoutes(dependencies: CreditsRouteDependencies): readonly Rou
       method: 'get',
       path: '/api/unified/holds',
       access: 'credits:read',
+      aboutUser: 'query',
       errors: 'problem',
       cors: 'configured',
       documentation: {

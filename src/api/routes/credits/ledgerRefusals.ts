@@ -21,7 +21,10 @@ const ANSWERS: Record<LedgerRefusal, Answer> = {
   'already-refunded': { status: 409, message: 'The movement was refunded before' },
   'same-user': { status: 422, message: 'A transfer needs two different users' },
   'already-expired': { status: 422, message: 'The end lies in the past' },
-  'too-many-grants': { status: 409, message: 'The user has too many expiring grants at a time' },
+  'too-many-grants': {
+    status: 409,
+    message: 'The user has as many expiring grants as one may have at a time',
+  },
   'balance-too-large': {
     status: 409,
     message: 'The balance would become larger than can be counted exactly',
@@ -47,8 +50,9 @@ export class LedgerRefusalError extends HttpError {
 
 /** What stands against it is named, so that the client need not ask. */
 export function refusedByLedger(refused: Extract<LedgerOutcome, { kind: 'refused' }>): LedgerRefusalError {
-  const { reason, hold, refunded_by } = refused;
+  const { reason, user_id, hold, refunded_by } = refused;
   return new LedgerRefusalError(reason, {
+    ...(user_id === undefined ? {} : { user_id }),
     ...(hold ? { hold_status: hold.status, captured: hold.captured, amount: hold.amount } : {}),
     ...(refunded_by === undefined ? {} : { refund_movement_id: refunded_by }),
   });

@@ -1,10 +1,13 @@
 import type { Logger } from 'pino';
+import { type Caller, callerId } from '../../../domain/accounts/caller.ts';
 import type { Balance } from '../../../domain/credits/ledger.ts';
 import { ServiceUnavailableError } from '../../../runtime/outage.ts';
 
 /** Gets a user's balance whenever it may have changed. */
 export interface BalanceWatcher {
   readonly user_id: string;
+  /** Who watches. */
+  readonly watched_by: Caller;
   readonly show: (balance: Balance) => void;
   /** No more balances will come: the process ends. */
   readonly end: () => void;
@@ -15,6 +18,8 @@ export interface LiveBalancesOptions {
   readonly read: (userIds: readonly string[]) => Promise<readonly Balance[]>;
   /** Watchers of one process. */
   readonly mostWatchers: number;
+  /** The same of one caller. */
+  readonly mostWatchersOf: (caller: Caller) => number;
   /** How often everything is read again, for the case that word of a change got lost. */
   readonly rereadMilliseconds: number;
   readonly logger: Logger;
@@ -34,6 +39,7 @@ export class LiveBalances {
   readonly #watchers = new Map<string, Set<BalanceWatcher>>();
   readonly #stale = new Set<string>();
   readonly #reread: NodeJS.Timeout;
+  readonly #countByCaller = new Map<string, number>();
   #count = 0;
   #reading = false;
   #closed = false;
@@ -47,22 +53,17 @@ export class LiveBalances {
    * Shows the balance now and after each change.
    *
    * @returns how to stop
-   * @throws ServiceUnavailableError when there are too many watchers, or the process ends
+   * @throws ServiceUnavailableError when there are too many watchers, in all or of this caller, or the process ends
    */
   watch(watcher: BalanceWatcher): () => void {
-    if (this.#closed || this.#count >= this.#options.mostWatchers) {
-      throw new ServiceUnavailableError(
-        'This server shows as many live balances as it can; try again in a moment',
-        RETRY_AFTER_SECONDS,
-      );
-    }
+    this.#admit(watcher.watched_by);
     const ofUser = this.#watchers.get(watcher.user_id) ?? new Set();
     this.#watchers.set(watcher.user_id, ofUser.add(watcher));
-    this.#count += 1;
+    this.#countMore(watcher.watched_by, 1);
     this.changed([watcher.user_id]);
     return () => {
       if (!ofUser.delete(watcher)) return;
-      this.#count -= 1;
+      this.#countMore(watcher.watched_by, -1);
       if (ofUser.size === 0) this.#watchers.delete(watcher.user_id);
     };
   }
@@ -83,6 +84,29 @@ export class LiveBalances {
     this.#closed = true;
     clearInterval(this.#reread);
     for (const watcher of [...this.#watchers.values()].flatMap((ofUser) => [...ofUser])) watcher.end();
+  }
+
+  #admit(caller: Caller): void {
+    if (this.#closed || this.#count >= this.#options.mostWatchers) {
+      throw new ServiceUnavailableError(
+        'This server shows as many live balances as it can; try again in a moment',
+        RETRY_AFTER_SECONDS,
+      );
+    }
+    if ((this.#countByCaller.get(callerId(caller)) ?? 0) >= this.#options.mostWatchersOf(caller)) {
+      throw new ServiceUnavailableError(
+        'This server shows you as many live balances as one caller may have; end another stream first',
+        RETRY_AFTER_SECONDS,
+      );
+    }
+  }
+
+  #countMore(caller: Caller, change: 1 | -1): void {
+    this.#count += change;
+    const id = callerId(caller);
+    const ofCaller = (this.#countByCaller.get(id) ?? 0) + change;
+    if (ofCaller === 0) this.#countByCaller.delete(id);
+    else this.#countByCaller.set(id, ofCaller);
   }
 
   async #readStale(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Environment } from '../../../../config/env.ts';
+import type { Caller } from '../../../domain/accounts/caller.ts';
 import { findBalances } from '../../../models/ledgerReads.ts';
 import { listenForBalances } from '../../../runtime/balanceFeed.ts';
 import { connectRedis } from '../../../runtime/redis.ts';
@@ -8,6 +9,10 @@ import { LiveBalances } from './liveBalances.ts';
 
 /** Streams of one process: each keeps a connection open for as long as its reader likes. */
 const MOST_STREAMS = 1_000;
+/** A person has a few pages open. */
+const MOST_STREAMS_OF_ACCOUNT = 20;
+/** An app shows the balances of its users, but leaves room for others. */
+const MOST_STREAMS_OF_API_KEY = 500;
 const REREAD_MILLISECONDS = 15_000;
 
 export interface OpenLiveBalances {
@@ -26,6 +31,7 @@ export function openLiveBalances(
   const liveBalances = new LiveBalances({
     read: (userIds) => findBalances(connection, userIds),
     mostWatchers: MOST_STREAMS,
+    mostWatchersOf: mostStreamsOf,
     rereadMilliseconds: REREAD_MILLISECONDS,
     logger,
   });
@@ -42,4 +48,10 @@ export function openLiveBalances(
       redis.disconnect();
     },
   };
+}
+
+/** The keys of the environment are the operator's own, who may take all. */
+function mostStreamsOf({ kind }: Caller): number {
+  if (kind === 'account') return MOST_STREAMS_OF_ACCOUNT;
+  return kind === 'api-key' ? MOST_STREAMS_OF_API_KEY : MOST_STREAMS;
 }

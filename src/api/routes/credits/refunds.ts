@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MOST_KEPT_GRANTS } from '../../../domain/credits/limits.ts';
 import type { Route } from '../../route.ts';
 import { carryOut, type Done } from './carryOut.ts';
 import {
@@ -45,8 +46,7 @@ export function refundRoute({ ledger }: CreditsRouteDependencies): Route {
         ...WRITE_REFUSALS,
         404: { description: 'No such movement' },
         409: {
-          description:
-            'It was refunded before (`refund_movement_id` is the first refund), or it is neither deduction nor capture: `reason` says which',
+          description: `It was refunded before (\`refund_movement_id\` is the first refund), it is neither deduction nor capture, or the user would have too many credits or more than ${MOST_KEPT_GRANTS} expiring grants: \`reason\` says which`,
         },
       },
     },

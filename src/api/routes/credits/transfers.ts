@@ -37,6 +37,7 @@ export function transferRoute({ ledger }: CreditsRouteDependencies): Route {
     audit: 'credits.transfer',
     documentation: {
       summary: 'Move credits from one user to another',
+      description: 'A refusal names in `user_id` which of the two users stands against it.',
       tags: ['Credits'],
       requestParams: { header: KeyHeader },
       requestBody: { content: { 'application/json': { schema: TransferBody } } },
@@ -45,6 +46,10 @@ export function transferRoute({ ledger }: CreditsRouteDependencies): Route {
         ...WRITE_REFUSALS,
         402: { description: 'The first user has fewer credits than that' },
         404: { description: 'No such user' },
+        409: {
+          description:
+            'The second user would have too many credits, or has as many expiring grants as one may have: `reason` says which',
+        },
         422: { description: `Both users are the same; or: ${WRITE_REFUSALS[422].description}` },
       },
     },

@@ -92,7 +92,7 @@ export function endpointRoutes(dependencies: WebhookRouteDependencies): readonly
       documentation: {
         summary: 'Change, enable or disable a receiver',
         description:
-          'A disabled one gets nothing, and what waits for it is cancelled when its next attempt is due.',
+          'A disabled one gets nothing, and what waits for it is cancelled when its next attempt is due. At another address its failures are forgotten, as they are when it is enabled.',
         tags: TAGS,
         requestParams: { path: EndpointPath },
         requestBody: { content: { 'application/json': { schema: EndpointChangeFields } } },

@@ -1,7 +1,8 @@
 import type { Booking } from '../booking.ts';
-import type { LedgerCommand } from '../ledger.ts';
-import { MOST_CREDITS, MOST_GRANTS } from '../limits.ts';
-import { done, type RuleOutcome, refused } from './outcome.ts';
+import { areTooMany } from '../grants.ts';
+import type { LedgerCommand, LedgerRefusal } from '../ledger.ts';
+import { MOST_CREDITS, MOST_KEPT_GRANTS } from '../limits.ts';
+import { done, type Refused, type RuleOutcome, refused } from './outcome.ts';
 import { lapseGrants } from './settle.ts';
 
 type Command<Kind> = Extract<LedgerCommand, { kind: Kind }>;
@@ -29,7 +30,6 @@ export function add(booking: Booking, command: Command<'add'>): RuleOutcome {
   const account = booking.account(user_id);
   if (!account) return refused('unknown-user');
   if (expires_at !== undefined && expires_at <= booking.now) return refused('already-expired');
-  if (expires_at !== undefined && account.grants.length >= MOST_GRANTS) return refused('too-many-grants');
   if (account.available + account.held + amount > MOST_CREDITS) return refused('balance-too-large');
   const { movement_id } = booking.book({
     kind: 'addition',
@@ -40,8 +40,9 @@ export function add(booking: Booking, command: Command<'add'>): RuleOutcome {
     project_code: null,
     expires_at,
   });
-  if (expires_at !== undefined) booking.addGranted(user_id, [{ movement_id, expires_at, amount }]);
-  return done([user_id]);
+  if (expires_at === undefined) return done([user_id]);
+  booking.addGranted(user_id, [{ movement_id, expires_at, amount }]);
+  return areTooMany(booking.accountOf(user_id).grants) ? refused('too-many-grants') : done([user_id]);
 }
 
 /** Takes back a deduction or a capture, whole. Credits of a grant return to it, and are gone when it has lapsed. */
@@ -69,6 +70,9 @@ export function refund(booking: Booking, command: Command<'refund'>): RuleOutcom
   });
   booking.addGranted(user_id, granted);
   lapseGrants(booking, user_id);
+  if (granted.length > 0 && booking.accountOf(user_id).grants.length > MOST_KEPT_GRANTS) {
+    return refused('too-many-grants');
+  }
   return done([user_id]);
 }
 
@@ -78,9 +82,10 @@ export function transfer(booking: Booking, command: Command<'transfer'>): RuleOu
   if (from_user_id === to_user_id) return refused('same-user');
   const from = booking.account(from_user_id);
   const to = booking.account(to_user_id);
-  if (!from || !to) return refused('unknown-user');
-  if (from.available < amount) return refused('insufficient-credits');
-  if (to.available + to.held + amount > MOST_CREDITS) return refused('balance-too-large');
+  if (!from) return refusedFor(from_user_id, 'unknown-user');
+  if (!to) return refusedFor(to_user_id, 'unknown-user');
+  if (from.available < amount) return refusedFor(from_user_id, 'insufficient-credits');
+  if (to.available + to.held + amount > MOST_CREDITS) return refusedFor(to_user_id, 'balance-too-large');
   const granted = booking.takeGranted(from_user_id, amount);
   const { movement_id } = booking.book({
     kind: 'transfer',
@@ -95,6 +100,11 @@ export function transfer(booking: Booking, command: Command<'transfer'>): RuleOu
     to_user_id,
     granted.map((part) => ({ ...part, movement_id })),
   );
-  if (booking.accountOf(to_user_id).grants.length > MOST_GRANTS) return refused('too-many-grants');
+  if (granted.length > 0 && areTooMany(booking.accountOf(to_user_id).grants))
+    return refusedFor(to_user_id, 'too-many-grants');
   return done([from_user_id, to_user_id]);
+}
+
+function refusedFor(user_id: string, reason: LedgerRefusal): Refused {
+  return { kind: 'refused', reason, user_id };
 }
