@@ -3,7 +3,7 @@ import { checkOperation } from '../domain/credits/checkOperation.ts';
 import type { LedgerCommand, LedgerOutcome } from '../domain/credits/ledger.ts';
 import type { LedgerOperation } from '../domain/credits/operation.ts';
 import { Coalescer } from '../runtime/coalescer.ts';
-import { isOutage, ServiceUnavailableError } from '../runtime/outage.ts';
+import { isOutage } from '../runtime/outage.ts';
 import {
   answerOf,
   findReplies,
@@ -15,6 +15,7 @@ import {
 } from './idempotency.ts';
 import { LedgerBook, type LedgerChange } from './ledgerBook.ts';
 import { inTransaction } from './transaction.ts';
+import { LONGEST_WRITE_MILLISECONDS, whyNotBegin } from './writeInTime.ts';
 
 /** A write that must not be done twice, and what it answers. */
 export interface Once extends OnceKey {
@@ -32,13 +33,6 @@ export interface LedgerOptions {
  * never collides with itself. Other processes collide and are retried.
  */
 const WRITE_LIMITS = { largestWrite: 256, mostWaiting: 4_096, writesAtOnce: 1 } as const;
-
-/**
- * Together less than a client is kept waiting, so that whoever is told to come back has not been charged after all: what
- * has waited longer is not begun, and what other transactions keep from being committed is given up.
- */
-const LONGEST_WAIT_MILLISECONDS = 600;
-const LONGEST_CONFLICT_MILLISECONDS = 700;
 
 interface Request {
   readonly operation: LedgerOperation;
@@ -61,17 +55,22 @@ export class Ledger {
   constructor(connection: Connection, options: LedgerOptions = {}) {
     this.#connection = connection;
     this.#onChange = options.onChange ?? (() => undefined);
-    this.#writes = new Coalescer((requests) => this.#write(requests), WRITE_LIMITS);
+    this.#writes = new Coalescer(
+      (requests) => this.#write(requests),
+      WRITE_LIMITS,
+      ({ since }) => whyNotBegin(since),
+    );
   }
 
   /**
    * Carries the command out, all of it or nothing.
    *
+   * @param since - when the client began to wait, in `performance.now()`: what waits for too long is not begun
    * @throws InvalidOperationError when a field is not what its type says
    * @throws ServiceUnavailableError when MongoDB is away or too much waits; it may be done or not
    */
-  async execute(command: LedgerCommand): Promise<LedgerOutcome> {
-    const settled = await this.#settle({ operation: command, once: undefined, since: performance.now() });
+  async execute(command: LedgerCommand, since = performance.now()): Promise<LedgerOutcome> {
+    const settled = await this.#settle({ operation: command, once: undefined, since });
     if (settled.kind !== 'outcome') throw new TypeError('A command without a key has an outcome');
     return settled.outcome;
   }
@@ -80,11 +79,12 @@ export class Ledger {
    * Carries the command out unless it was before, and keeps the reply in the same transaction, for ever. Whoever comes
    * while the first one is on its way waits for it.
    *
+   * @param since - as of `execute`
    * @throws InvalidOperationError when a field is not what its type says; the key is not used up
    * @throws ServiceUnavailableError as `execute` does; a repeat tells which
    */
-  async executeOnce(command: LedgerCommand, once: Once): Promise<OnceAnswer> {
-    const settled = await this.#settle({ operation: command, once, since: performance.now() });
+  async executeOnce(command: LedgerCommand, once: Once, since = performance.now()): Promise<OnceAnswer> {
+    const settled = await this.#settle({ operation: command, once, since });
     if (settled.kind !== 'answer') throw new TypeError('A command with a key has an answer');
     return settled.answer;
   }
@@ -96,17 +96,7 @@ export class Ledger {
     return settled;
   }
 
-  /** Leaves out whoever waited so long that the client is being told to come back. */
   async #write(requests: readonly Request[]): Promise<readonly Settled[]> {
-    const now = performance.now();
-    const inTime = requests.filter((request) => now - request.since <= LONGEST_WAIT_MILLISECONDS);
-    if (inTime.length === requests.length) return this.#writeShared(requests);
-    const settled = inTime.length > 0 ? await this.#writeShared(inTime) : [];
-    const settledOf = new Map(inTime.map((request, index) => [request, settled[index]]));
-    return requests.map((request) => settledOf.get(request) ?? { kind: 'failed', error: overloaded() });
-  }
-
-  async #writeShared(requests: readonly Request[]): Promise<readonly Settled[]> {
     try {
       return await this.#commit(requests);
     } catch (error) {
@@ -119,14 +109,18 @@ export class Ledger {
   /** A command that cannot be carried out must not take the ones along that only shared its transaction. */
   async #writeEachAlone(requests: readonly Request[]): Promise<Settled[]> {
     const settled: Settled[] = [];
-    let outage: { readonly error: unknown } | undefined;
+    let outage: unknown;
     for (const request of requests) {
+      const whyNot = outage ?? whyNotBegin(request.since);
+      if (whyNot) {
+        settled.push({ kind: 'failed', error: whyNot });
+        continue;
+      }
       try {
-        if (outage) throw outage.error;
         settled.push(...(await this.#commit([request])));
       } catch (error) {
         // The others would only wait for the same store, one after the other.
-        if (isOutage(error)) outage = { error };
+        if (isOutage(error)) outage = error;
         settled.push({ kind: 'failed', error });
       }
     }
@@ -155,15 +149,11 @@ export class Ledger {
         await keepReplies(this.#connection, fresh, session);
         return { settled, change };
       },
-      LONGEST_CONFLICT_MILLISECONDS,
+      LONGEST_WRITE_MILLISECONDS,
     );
     if (change.user_ids.length > 0 || change.event_ids.length > 0) this.#onChange(change);
     return settled;
   }
-}
-
-function overloaded(): ServiceUnavailableError {
-  return new ServiceUnavailableError('The ledger is overloaded; try again in a moment', 2);
 }
 
 /** @param fresh - gets the reply that is to be kept */
