@@ -1,7 +1,7 @@
 import type { Connection } from 'mongoose';
 import { checkOperation } from '../domain/credits/checkOperation.ts';
 import type { LedgerCommand, LedgerOutcome } from '../domain/credits/ledger.ts';
-import type { LedgerOperation } from '../domain/credits/operation.ts';
+import { type LedgerOperation, usersNamedBy } from '../domain/credits/operation.ts';
 import { Coalescer } from '../runtime/coalescer.ts';
 import { isOutage } from '../runtime/outage.ts';
 import {
@@ -14,6 +14,7 @@ import {
   type Reply,
 } from './idempotency.ts';
 import { LedgerBook, type LedgerChange } from './ledgerBook.ts';
+import { settleUsers } from './ledgerSettle.ts';
 import { inTransaction } from './transaction.ts';
 import { LONGEST_WRITE_MILLISECONDS, whyNotBegin } from './writeInTime.ts';
 
@@ -44,6 +45,8 @@ interface Request {
 type Settled =
   | { readonly kind: 'outcome'; readonly outcome: LedgerOutcome }
   | { readonly kind: 'answer'; readonly answer: OnceAnswer }
+  /** Nothing was done: first the overdue holds of these users have to be ended. */
+  | { readonly kind: 'unsettled'; readonly user_ids: readonly string[] }
   | { readonly kind: 'failed'; readonly error: unknown };
 
 /** Writes to the ledger. Concurrent commands of one process share transactions. */
@@ -51,6 +54,8 @@ export class Ledger {
   readonly #connection: Connection;
   readonly #onChange: (change: LedgerChange) => void;
   readonly #writes: Coalescer<Request, Settled>;
+  /** By user. */
+  readonly #settling = new Map<string, Promise<void>>();
 
   constructor(connection: Connection, options: LedgerOptions = {}) {
     this.#connection = connection;
@@ -89,11 +94,40 @@ export class Ledger {
     return settled.answer;
   }
 
-  async #settle(request: Request): Promise<Exclude<Settled, { kind: 'failed' }>> {
+  async #settle(request: Request): Promise<Exclude<Settled, { kind: 'failed' | 'unsettled' }>> {
     checkOperation(request.operation);
-    const settled = await this.#writes.add(request);
-    if (settled.kind === 'failed') throw settled.error;
-    return settled;
+    let unsettled: readonly string[] = usersNamedBy(request.operation).filter((userId) =>
+      this.#settling.has(userId),
+    );
+    for (;;) {
+      // Who is too late afterwards is not begun: the repeat finds the holds ended.
+      for (const userId of unsettled) await this.#endOverdueHolds(userId);
+      const settled = await this.#writes.add(request);
+      if (settled.kind === 'failed') throw settled.error;
+      if (settled.kind !== 'unsettled') return settled;
+      unsettled = settled.user_ids;
+    }
+  }
+
+  /** In transactions of their own, which others need not wait for. All who want it of the same user share it. */
+  #endOverdueHolds(userId: string): Promise<void> {
+    const running =
+      this.#settling.get(userId) ??
+      this.#endAllOverdueHolds(userId).finally(() => this.#settling.delete(userId));
+    this.#settling.set(userId, running);
+    return running;
+  }
+
+  async #endAllOverdueHolds(userId: string): Promise<void> {
+    for (let unfinished: readonly string[] = [userId]; unfinished.length > 0; ) {
+      const settled = await settleUsers(this.#connection, unfinished);
+      this.#tell(settled.change);
+      unfinished = settled.unfinished;
+    }
+  }
+
+  #tell(change: LedgerChange): void {
+    if (change.user_ids.length > 0 || change.event_ids.length > 0) this.#onChange(change);
   }
 
   async #write(requests: readonly Request[]): Promise<readonly Settled[]> {
@@ -151,7 +185,7 @@ export class Ledger {
       },
       LONGEST_WRITE_MILLISECONDS,
     );
-    if (change.user_ids.length > 0 || change.event_ids.length > 0) this.#onChange(change);
+    this.#tell(change);
     return settled;
   }
 }
@@ -163,9 +197,11 @@ function carryOut(
   kept: Map<string, KeptReply>,
   fresh: KeptReply[],
 ): Settled {
+  const known = once && kept.get(once.id);
+  if (once && known) return { kind: 'answer', answer: answerOf(known, once) };
+  const user_ids = book.unsettled(operation);
+  if (user_ids.length > 0) return { kind: 'unsettled', user_ids };
   if (!once) return { kind: 'outcome', outcome: book.carryOut(operation) };
-  const known = kept.get(once.id);
-  if (known) return { kind: 'answer', answer: answerOf(known, once) };
   const reply = once.reply(book.carryOut(operation));
   const own = { id: once.id, fingerprint: once.fingerprint, reply };
   kept.set(once.id, own);
