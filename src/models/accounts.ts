@@ -12,7 +12,8 @@ import {
 import { foldEmail, foldUsername } from '../domain/accounts/accountRules.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
-import { isDuplicateKey } from './transaction.ts';
+import { inTransaction, isDuplicateKey } from './transaction.ts';
+import { LONGEST_WRITE_MILLISECONDS } from './writeInTime.ts';
 
 const accountSchema = new Schema(
   {
@@ -62,7 +63,7 @@ export async function prepareAccounts(connection: Connection): Promise<void> {
 }
 
 /**
- * Adds an active account. Its details have been checked with `accountProblems`.
+ * Adds an active account, or in time nothing: who was told to come back does not find the names taken. Its details have been checked with `accountProblems`.
  *
  * @param passwordHash - without one nobody can log in until a password is set
  * @throws AccountExistsError
@@ -89,7 +90,8 @@ export async function createAccount(
     updated_at: now,
   };
   try {
-    await accounts(connection).insertOne(stored);
+    const insert = (session: ClientSession) => accounts(connection).insertOne(stored, { session });
+    await inTransaction(connection, insert, LONGEST_WRITE_MILLISECONDS);
   } catch (error) {
     if (!isDuplicateKey(error)) throw error;
     const sameEmail = email === undefined ? undefined : await findAccountByEmail(connection, email);

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type Connection, type InferSchemaType, Schema } from 'mongoose';
+import { type ClientSession, type Connection, type InferSchemaType, Schema } from 'mongoose';
 import {
   API_KEY_STATUSES,
   type ApiKey,
@@ -11,6 +11,8 @@ import {
 import { SCOPES } from '../domain/accounts/scopes.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
+import { inTransaction } from './transaction.ts';
+import { LONGEST_WRITE_MILLISECONDS } from './writeInTime.ts';
 
 const ID_BYTES = 8;
 const SECRET_BYTES = 32;
@@ -57,7 +59,11 @@ export function hashApiKey(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** @throws ServiceUnavailableError when MongoDB is away, like everything here */
+/**
+ * Makes a key, or in time nothing: its text is shown to the one who waits for it, and to nobody later.
+ *
+ * @throws ServiceUnavailableError when MongoDB is away, like everything here
+ */
 export async function createApiKey(connection: Connection, wanted: NewApiKey): Promise<IssuedApiKey> {
   const keyId = randomBytes(ID_BYTES).toString('hex');
   const text = newText(keyId);
@@ -72,7 +78,8 @@ export async function createApiKey(connection: Connection, wanted: NewApiKey): P
     created_by: wanted.created_by,
     created_at: new Date(),
   };
-  await apiKeys(connection).insertOne(stored);
+  const insert = (session: ClientSession) => apiKeys(connection).insertOne(stored, { session });
+  await inTransaction(connection, insert, LONGEST_WRITE_MILLISECONDS);
   return { apiKey: toApiKey(stored), text };
 }
 
@@ -118,12 +125,12 @@ export async function rotateApiKey(
   graceSeconds: number,
 ): Promise<IssuedApiKey | undefined> {
   const text = newText(keyId);
-  for (;;) {
-    const current = await apiKeys(connection).findOne({ _id: keyId, status: 'active' });
+  const rotate = async (session: ClientSession) => {
+    const current = await apiKeys(connection).findOne({ _id: keyId, status: 'active' }, { session });
     if (!current) return undefined;
     const now = Date.now();
     const rotated = await apiKeys(connection).findOneAndUpdate(
-      { _id: keyId, status: 'active', hash: current.hash },
+      { _id: keyId, hash: current.hash },
       {
         $set: {
           hash: hashApiKey(text),
@@ -131,10 +138,11 @@ export async function rotateApiKey(
           rotated_at: new Date(now),
         },
       },
-      { returnDocument: 'after' },
+      { returnDocument: 'after', session },
     );
-    if (rotated) return { apiKey: toApiKey(rotated), text };
-  }
+    return rotated ? { apiKey: toApiKey(rotated), text } : undefined;
+  };
+  return inTransaction(connection, rotate, LONGEST_WRITE_MILLISECONDS);
 }
 
 /**

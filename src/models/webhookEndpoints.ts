@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Connection, Schema } from 'mongoose';
+import { type ClientSession, type Connection, Schema } from 'mongoose';
 import {
   ENDPOINT_TRANSITIONS,
   type EndpointStatus,
@@ -11,7 +11,8 @@ import {
 import { ALL_EVENTS, type EventType } from '../domain/webhooks/event.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
-import { isDuplicateKey } from './transaction.ts';
+import { inTransaction, isDuplicateKey } from './transaction.ts';
+import { timeToWrite } from './writeInTime.ts';
 
 const endpointSchema = new Schema(
   {
@@ -92,16 +93,17 @@ export function newEndpointId(): string {
 }
 
 /**
- * Adds an enabled endpoint.
+ * Adds an enabled endpoint, or in time nothing: its secret is shown to the one who waits for it, and to nobody later.
  *
  * @throws TooManyEndpointsError
  */
 export async function addEndpoint(connection: Connection, endpoint: NewEndpoint): Promise<WebhookEndpoint> {
   const now = new Date();
-  for (let collisions = 0; ; collisions++) {
+  const since = performance.now();
+  const insert = async (session: ClientSession) => {
     const document: EndpointDocument = {
       _id: endpoint.id,
-      place: await freePlace(connection),
+      place: await freePlace(connection, session),
       url: endpoint.url,
       events: [...endpoint.events],
       description: endpoint.description,
@@ -110,18 +112,21 @@ export async function addEndpoint(connection: Connection, endpoint: NewEndpoint)
       created_at: now,
       updated_at: now,
     };
+    await endpoints(connection).insertOne(document, { session });
+    return toEndpoint(document);
+  };
+  for (let collisions = 0; ; collisions++) {
     try {
-      await endpoints(connection).insertOne(document);
-      return toEndpoint(document);
+      return await inTransaction(connection, insert, timeToWrite(since));
     } catch (error) {
       if (!isDuplicateKey(error) || collisions === MOST_COLLISIONS) throw error;
     }
   }
 }
 
-async function freePlace(connection: Connection): Promise<number> {
+async function freePlace(connection: Connection, session: ClientSession): Promise<number> {
   const found = await endpoints(connection)
-    .find({}, { projection: { place: 1 } })
+    .find({}, { projection: { place: 1 }, session })
     .toArray();
   const taken = new Set(found.map((document) => Number(document.place)));
   const free = Array.from({ length: MOST_ENDPOINTS }, (_, place) => place).filter(
@@ -214,9 +219,10 @@ export async function removeEndpoint(connection: Connection, id: string): Promis
 }
 
 /**
- * Replaces the secret; the one before goes on signing for a day.
+ * Replaces the secret, or in time nothing; the one before goes on signing for a day.
  *
  * @param before - the sealed secret that is replaced
+ * @param since - when the client began to wait, in `performance.now()`
  * @returns nothing when it is another one by now, or the endpoint is gone
  */
 export async function rotateSecret(
@@ -224,21 +230,25 @@ export async function rotateSecret(
   id: string,
   before: string,
   secret: string,
+  since = performance.now(),
 ): Promise<WebhookEndpoint | undefined> {
-  const now = Date.now();
-  const found = await endpoints(connection).findOneAndUpdate(
-    { _id: id, secret: before },
-    {
-      $set: {
-        secret,
-        previous_secret: before,
-        previous_secret_until: new Date(now + ROTATION_MILLISECONDS),
-        updated_at: new Date(now),
+  const rotate = async (session: ClientSession) => {
+    const now = Date.now();
+    const found = await endpoints(connection).findOneAndUpdate(
+      { _id: id, secret: before },
+      {
+        $set: {
+          secret,
+          previous_secret: before,
+          previous_secret_until: new Date(now + ROTATION_MILLISECONDS),
+          updated_at: new Date(now),
+        },
       },
-    },
-    { returnDocument: 'after' },
-  );
-  return found ? toEndpoint(found) : undefined;
+      { returnDocument: 'after', session },
+    );
+    return found ? toEndpoint(found) : undefined;
+  };
+  return inTransaction(connection, rotate, timeToWrite(since));
 }
 
 /** The same secrets under another seal. Changes nothing when one of them is another secret by now. */

@@ -21,3 +21,12 @@ export class TooLateToBeginError extends ServiceUnavailableError {
 export function whyNotBegin(since: number): TooLateToBeginError | undefined {
   return performance.now() - since > LONGEST_WAIT_MILLISECONDS ? new TooLateToBeginError() : undefined;
 }
+
+/**
+ * What is left of the time for a write that shares it with what was done before.
+ *
+ * @param since - when that began, in `performance.now()`
+ */
+export function timeToWrite(since: number): number {
+  return LONGEST_WRITE_MILLISECONDS - (performance.now() - since);
+}

@@ -230,11 +230,13 @@ async function rotate(
   request: Request,
   response: Response,
 ): Promise<void> {
+  const since = performance.now();
+  const { connection } = dependencies;
   const box = requireSecretBox(dependencies);
   const endpoint = await requireEndpoint(dependencies, request);
   const secret = newSecret();
   const sealed = box.seal(secret, secretOwner(endpoint.id));
-  const rotated = await rotateSecret(dependencies.connection, endpoint.id, endpoint.secret, sealed);
+  const rotated = await rotateSecret(connection, endpoint.id, endpoint.secret, sealed, since);
   if (!rotated) throw new ConflictError('The secret was changed by somebody else at the same moment');
   request.context.logFields = { endpoint_id: endpoint.id };
   response.setHeader('Cache-Control', 'no-store');
