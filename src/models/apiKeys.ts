@@ -4,8 +4,11 @@ import {
   API_KEY_STATUSES,
   type ApiKey,
   type ApiKeyStatus,
+  MOST_PREVIOUS_KEYS,
   NEXT_API_KEY_STATUSES,
   type NewApiKey,
+  type PreviousKey,
+  previousAfterRotation,
   writeApiKey,
 } from '../domain/accounts/apiKey.ts';
 import { SCOPES } from '../domain/accounts/scopes.ts';
@@ -17,6 +20,11 @@ import { LONGEST_WRITE_MILLISECONDS } from './writeInTime.ts';
 const ID_BYTES = 8;
 const SECRET_BYTES = 32;
 
+const previousSchema = new Schema(
+  { hash: { type: String, required: true }, until: { type: Date, required: true } },
+  { _id: false },
+);
+
 const apiKeySchema = new Schema(
   {
     /** The public id. */
@@ -25,10 +33,10 @@ const apiKeySchema = new Schema(
     scopes: { type: [{ type: String, enum: SCOPES, required: true }], required: true },
     status: { type: String, enum: API_KEY_STATUSES, required: true },
     hash: { type: String, required: true },
-    previous: new Schema(
-      { hash: { type: String, required: true }, until: { type: Date, required: true } },
-      { _id: false },
-    ),
+    /** The key before the latest rotation. */
+    previous: previousSchema,
+    /** Those before it, the newest first. Absent until a rotation writes them. */
+    earlier: { type: [previousSchema], default: undefined },
     expires_at: Date,
     rate_limit_per_minute: Number,
     created_by: { type: String, required: true },
@@ -41,13 +49,23 @@ const apiKeySchema = new Schema(
 );
 apiKeySchema.index({ created_at: -1, _id: -1 });
 
-type StoredApiKey = InferSchemaType<typeof apiKeySchema>;
+/** Read and written as plain documents. */
+type StoredApiKey = Omit<InferSchemaType<typeof apiKeySchema>, 'earlier'> & { earlier?: PreviousKey[] };
 
 /** A key of which nothing else than its hash is kept: it cannot be shown again. */
 export interface IssuedApiKey {
   readonly apiKey: ApiKey;
   /** `mrk_<id>_<secret>` */
   readonly text: string;
+}
+
+/** As many keys from before rotations are accepted as there may be. Nothing was rotated. */
+export class TooManyPreviousKeysError extends Error {
+  override name = 'TooManyPreviousKeysError';
+
+  constructor() {
+    super(`The key has ${MOST_PREVIOUS_KEYS} earlier secrets that still work`);
+  }
 }
 
 export async function prepareApiKeys(connection: Connection): Promise<void> {
@@ -114,10 +132,11 @@ export async function listApiKeys(connection: Connection, page: ApiKeyPage): Pro
 }
 
 /**
- * Gives an active key another secret. The one until now is accepted for the grace; one that was still accepted from a
- * rotation before is not any more.
+ * Gives an active key another secret, or in time nothing. The one until now is accepted for the grace, those from rotations
+ * before until their own ends; without a grace all of them end.
  *
  * @returns nothing when there is no such key, or it is revoked
+ * @throws TooManyPreviousKeysError
  */
 export async function rotateApiKey(
   connection: Connection,
@@ -129,12 +148,16 @@ export async function rotateApiKey(
     const current = await apiKeys(connection).findOne({ _id: keyId, status: 'active' }, { session });
     if (!current) return undefined;
     const now = Date.now();
+    const kept = previousAfterRotation(toApiKey(current), graceSeconds, now);
+    if (!kept) throw new TooManyPreviousKeysError();
+    const [previous, ...earlier] = kept;
     const rotated = await apiKeys(connection).findOneAndUpdate(
       { _id: keyId, hash: current.hash },
       {
         $set: {
           hash: hashApiKey(text),
-          previous: { hash: current.hash, until: new Date(now + graceSeconds * 1_000) },
+          ...(previous ? { previous } : {}),
+          earlier,
           rotated_at: new Date(now),
         },
       },
@@ -179,7 +202,7 @@ function toApiKey(stored: StoredApiKey): ApiKey {
     scopes: stored.scopes,
     status: stored.status,
     hash: stored.hash,
-    previous: stored.previous ?? null,
+    previous: [...(stored.previous ? [stored.previous] : []), ...(stored.earlier ?? [])],
     expires_at: stored.expires_at ?? null,
     rate_limit_per_minute: stored.rate_limit_per_minute ?? null,
     created_by: stored.created_by,
