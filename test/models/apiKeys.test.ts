@@ -92,7 +92,7 @@ describe('a rotation', () => {
   test('many at once follow each other: every secret is kept', async () => {
     const { apiKey } = await createApiKey(system.connection, wanted());
     const rotated = await Promise.all(
-      Array.from({ length: MOST_PREVIOUS_KEYS }, () => rotateApiKey(system.connection, apiKey.key_id, 60)),
+      Array.from({ length: 4 }, () => rotateApiKey(system.connection, apiKey.key_id, 60)),
     );
     const hashes = [apiKey.hash, ...rotated.map((issued) => hashApiKey(issued?.text ?? ''))];
     const kept = await findApiKey(system.connection, apiKey.key_id);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { waitFor } from './waitFor.ts';
 
 /** What came back, the body as it was on the wire. */
 export interface CreditsAnswer {
@@ -52,10 +53,14 @@ export class CreditsApi {
   /** A write as a client does it that has a key: told to come back, it comes again. */
   async postSurely(path: string, body: unknown): Promise<CreditsAnswer> {
     const key = { 'Idempotency-Key': randomUUID() };
-    for (;;) {
-      const answer = await this.post(path, body, key);
-      if (answer.status !== 503) return answer;
-    }
+    return waitFor(
+      `an answer of ${path}`,
+      async () => {
+        const answer = await this.post(path, body, key);
+        return answer.status === 503 ? undefined : answer;
+      },
+      60_000,
+    );
   }
 
   async newUser(user_id: string, initial_credits?: number): Promise<string> {

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { waitFor } from './waitFor.ts';
 
 export interface WebhooksAnswer {
   readonly status: number;
@@ -41,11 +42,23 @@ export class WebhooksApi {
     return this.ask('POST', path, body);
   }
 
+  /** Comes again when it is told to: what is answered with 503 was not done. */
+  postSurely(path: string, body: unknown): Promise<WebhooksAnswer> {
+    return waitFor(
+      `an answer of ${path}`,
+      async () => {
+        const answer = await this.post(path, body);
+        return answer.status === 503 ? undefined : answer;
+      },
+      60_000,
+    );
+  }
+
   async register(
     url: string,
     events: readonly string[] = ['credits.low'],
   ): Promise<{ id: string; secret: string }> {
-    const answer = await this.post('', { url, events });
+    const answer = await this.postSurely('', { url, events });
     expect(answer.status, JSON.stringify(answer.body)).toBe(201);
     return answer.body;
   }
