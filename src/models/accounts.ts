@@ -13,7 +13,6 @@ import { foldEmail, foldUsername } from '../domain/accounts/accountRules.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
 import { inTransaction, isDuplicateKey } from './transaction.ts';
-import { LONGEST_WRITE_MILLISECONDS } from './writeInTime.ts';
 
 const accountSchema = new Schema(
   {
@@ -63,9 +62,11 @@ export async function prepareAccounts(connection: Connection): Promise<void> {
 }
 
 /**
- * Adds an active account, or in time nothing: who was told to come back does not find the names taken. Its details have been checked with `accountProblems`.
+ * Adds an active account. Its details have been checked with `accountProblems`.
  *
  * @param passwordHash - without one nobody can log in until a password is set
+ * @param longestMilliseconds - after which nothing is added any more, so that who was told to come back does not find the
+ *   names taken
  * @throws AccountExistsError
  * @throws ServiceUnavailableError when MongoDB is away
  */
@@ -73,6 +74,7 @@ export async function createAccount(
   connection: Connection,
   details: AccountDetails,
   passwordHash?: string,
+  longestMilliseconds?: number,
 ): Promise<Account> {
   const now = new Date();
   const { kind, roles, email, username, ...rest } = details;
@@ -91,7 +93,7 @@ export async function createAccount(
   };
   try {
     const insert = (session: ClientSession) => accounts(connection).insertOne(stored, { session });
-    await inTransaction(connection, insert, LONGEST_WRITE_MILLISECONDS);
+    await inTransaction(connection, insert, longestMilliseconds);
   } catch (error) {
     if (!isDuplicateKey(error)) throw error;
     const sameEmail = email === undefined ? undefined : await findAccountByEmail(connection, email);
