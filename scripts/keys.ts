@@ -16,6 +16,7 @@ import {
   listApiKeys,
   revokeApiKey,
   rotateApiKey,
+  TooManyPreviousKeysError,
 } from '../src/models/apiKeys.ts';
 import { LOOKUP_DELAY_MILLISECONDS } from '../src/runtime/recentLookups.ts';
 import { auditCommand, BY_COMMAND } from './command/auditCommand.ts';
@@ -65,7 +66,7 @@ program
   .argument('<key_id>', 'the part of the key between mrk_ and the next _')
   .option(
     '--grace-hours <number>',
-    'how long the secret until now goes on working; 0 ends it now',
+    'how long the secret until now goes on working; 0 ends it and those from rotations before now',
     numberFromZeroTo(LONGEST_ROTATION_GRACE_SECONDS / SECONDS_OF_HOUR),
     ROTATION_GRACE_SECONDS / SECONDS_OF_HOUR,
   )
@@ -121,7 +122,11 @@ async function revoke(keyId: string): Promise<void> {
 
 async function rotate(keyId: string, { graceHours }: { readonly graceHours: number }): Promise<void> {
   await withApiKeys(async (connection) => {
-    const issued = await rotateApiKey(connection, keyId, graceHours * SECONDS_OF_HOUR);
+    const graceSeconds = graceHours * SECONDS_OF_HOUR;
+    const issued = await rotateApiKey(connection, keyId, graceSeconds).catch((error: unknown) => {
+      if (!(error instanceof TooManyPreviousKeysError)) throw error;
+      throw new CommandFailure(`${error.message}; --grace-hours 0 ends them all.`);
+    });
     if (!issued) throw await notRotated(connection, keyId);
     await auditCommand(connection, 'api-key.rotate', keyId);
     await untilNoticed();

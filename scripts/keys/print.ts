@@ -17,7 +17,7 @@ export function asJson(key: ApiKey, text?: string): string {
     created_at: key.created_at,
     expires_at: key.expires_at,
     rotated_at: key.rotated_at,
-    previous_secret_until: key.previous?.until ?? null,
+    previous_secret_until: key.previous[0]?.until ?? null,
     revoked_at: key.revoked_at,
     last_used_at: key.last_used_at,
   });

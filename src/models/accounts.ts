@@ -12,7 +12,7 @@ import {
 import { foldEmail, foldUsername } from '../domain/accounts/accountRules.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
-import { isDuplicateKey } from './transaction.ts';
+import { inTransaction, isDuplicateKey } from './transaction.ts';
 
 const accountSchema = new Schema(
   {
@@ -67,6 +67,8 @@ export async function prepareAccounts(connection: Connection): Promise<void> {
  * Adds an active account. Its details have been checked with `accountProblems`.
  *
  * @param passwordHash - without one nobody can log in until a password is set
+ * @param longestMilliseconds - after which nothing is added any more, so that who was told to come back does not find the
+ *   names taken
  * @throws AccountExistsError
  * @throws ServiceUnavailableError when MongoDB is away
  */
@@ -74,6 +76,7 @@ export async function createAccount(
   connection: Connection,
   details: AccountDetails,
   passwordHash?: string,
+  longestMilliseconds?: number,
 ): Promise<Account> {
   const now = new Date();
   const { kind, roles, email, username, ...rest } = details;
@@ -91,7 +94,8 @@ export async function createAccount(
     updated_at: now,
   };
   try {
-    await accounts(connection).insertOne(stored);
+    const insert = (session: ClientSession) => accounts(connection).insertOne(stored, { session });
+    await inTransaction(connection, insert, longestMilliseconds);
   } catch (error) {
     if (!isDuplicateKey(error)) throw error;
     const sameEmail = email === undefined ? undefined : await findAccountByEmail(connection, email);

@@ -1,19 +1,29 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type Connection, type InferSchemaType, Schema } from 'mongoose';
+import { type ClientSession, type Connection, type InferSchemaType, Schema } from 'mongoose';
 import {
   API_KEY_STATUSES,
   type ApiKey,
   type ApiKeyStatus,
+  MOST_PREVIOUS_KEYS,
   NEXT_API_KEY_STATUSES,
   type NewApiKey,
+  type PreviousKey,
+  previousAfterRotation,
   writeApiKey,
 } from '../domain/accounts/apiKey.ts';
 import { SCOPES } from '../domain/accounts/scopes.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
+import { inTransaction } from './transaction.ts';
+import { LONGEST_WRITE_MILLISECONDS } from './writeInTime.ts';
 
 const ID_BYTES = 8;
 const SECRET_BYTES = 32;
+
+const previousSchema = new Schema(
+  { hash: { type: String, required: true }, until: { type: Date, required: true } },
+  { _id: false },
+);
 
 const apiKeySchema = new Schema(
   {
@@ -23,10 +33,10 @@ const apiKeySchema = new Schema(
     scopes: { type: [{ type: String, enum: SCOPES, required: true }], required: true },
     status: { type: String, enum: API_KEY_STATUSES, required: true },
     hash: { type: String, required: true },
-    previous: new Schema(
-      { hash: { type: String, required: true }, until: { type: Date, required: true } },
-      { _id: false },
-    ),
+    /** The key before the latest rotation. */
+    previous: previousSchema,
+    /** Those before it, the newest first. Absent until a rotation writes them. */
+    earlier: { type: [previousSchema], default: undefined },
     expires_at: Date,
     rate_limit_per_minute: Number,
     created_by: { type: String, required: true },
@@ -39,13 +49,23 @@ const apiKeySchema = new Schema(
 );
 apiKeySchema.index({ created_at: -1, _id: -1 });
 
-type StoredApiKey = InferSchemaType<typeof apiKeySchema>;
+/** Read and written as plain documents. */
+type StoredApiKey = Omit<InferSchemaType<typeof apiKeySchema>, 'earlier'> & { earlier?: PreviousKey[] };
 
 /** A key of which nothing else than its hash is kept: it cannot be shown again. */
 export interface IssuedApiKey {
   readonly apiKey: ApiKey;
   /** `mrk_<id>_<secret>` */
   readonly text: string;
+}
+
+/** As many keys from before rotations are accepted as there may be. Nothing was rotated. */
+export class TooManyPreviousKeysError extends Error {
+  override name = 'TooManyPreviousKeysError';
+
+  constructor() {
+    super(`The key has ${MOST_PREVIOUS_KEYS} earlier secrets that still work`);
+  }
 }
 
 export async function prepareApiKeys(connection: Connection): Promise<void> {
@@ -57,7 +77,11 @@ export function hashApiKey(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** @throws ServiceUnavailableError when MongoDB is away, like everything here */
+/**
+ * Makes a key, or in time nothing: its text is shown to the one who waits for it, and to nobody later.
+ *
+ * @throws ServiceUnavailableError when MongoDB is away, like everything here
+ */
 export async function createApiKey(connection: Connection, wanted: NewApiKey): Promise<IssuedApiKey> {
   const keyId = randomBytes(ID_BYTES).toString('hex');
   const text = newText(keyId);
@@ -72,7 +96,8 @@ export async function createApiKey(connection: Connection, wanted: NewApiKey): P
     created_by: wanted.created_by,
     created_at: new Date(),
   };
-  await apiKeys(connection).insertOne(stored);
+  const insert = (session: ClientSession) => apiKeys(connection).insertOne(stored, { session });
+  await inTransaction(connection, insert, LONGEST_WRITE_MILLISECONDS);
   return { apiKey: toApiKey(stored), text };
 }
 
@@ -107,10 +132,11 @@ export async function listApiKeys(connection: Connection, page: ApiKeyPage): Pro
 }
 
 /**
- * Gives an active key another secret. The one until now is accepted for the grace; one that was still accepted from a
- * rotation before is not any more.
+ * Gives an active key another secret, or in time nothing. The one until now is accepted for the grace, those from rotations
+ * before until their own ends; without a grace all of them end.
  *
  * @returns nothing when there is no such key, or it is revoked
+ * @throws TooManyPreviousKeysError
  */
 export async function rotateApiKey(
   connection: Connection,
@@ -118,23 +144,28 @@ export async function rotateApiKey(
   graceSeconds: number,
 ): Promise<IssuedApiKey | undefined> {
   const text = newText(keyId);
-  for (;;) {
-    const current = await apiKeys(connection).findOne({ _id: keyId, status: 'active' });
+  const rotate = async (session: ClientSession) => {
+    const current = await apiKeys(connection).findOne({ _id: keyId, status: 'active' }, { session });
     if (!current) return undefined;
     const now = Date.now();
+    const kept = previousAfterRotation(toApiKey(current), graceSeconds, now);
+    if (!kept) throw new TooManyPreviousKeysError();
+    const [previous, ...earlier] = kept;
     const rotated = await apiKeys(connection).findOneAndUpdate(
-      { _id: keyId, status: 'active', hash: current.hash },
+      { _id: keyId, hash: current.hash },
       {
         $set: {
           hash: hashApiKey(text),
-          previous: { hash: current.hash, until: new Date(now + graceSeconds * 1_000) },
+          ...(previous ? { previous } : {}),
+          earlier,
           rotated_at: new Date(now),
         },
       },
-      { returnDocument: 'after' },
+      { returnDocument: 'after', session },
     );
-    if (rotated) return { apiKey: toApiKey(rotated), text };
-  }
+    return rotated ? { apiKey: toApiKey(rotated), text } : undefined;
+  };
+  return inTransaction(connection, rotate, LONGEST_WRITE_MILLISECONDS);
 }
 
 /**
@@ -171,7 +202,7 @@ function toApiKey(stored: StoredApiKey): ApiKey {
     scopes: stored.scopes,
     status: stored.status,
     hash: stored.hash,
-    previous: stored.previous ?? null,
+    previous: [...(stored.previous ? [stored.previous] : []), ...(stored.earlier ?? [])],
     expires_at: stored.expires_at ?? null,
     rate_limit_per_minute: stored.rate_limit_per_minute ?? null,
     created_by: stored.created_by,

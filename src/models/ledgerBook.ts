@@ -19,7 +19,7 @@ import {
   toMovement,
 } from './ledgerDocuments.ts';
 
-/** Holds that are ended on the way by one transaction; the upkeep ends the others. */
+/** Overdue holds that one transaction ends, so that it is small enough to be committed in time. */
 const MOST_OVERDUE_HOLDS = 500;
 
 /** What a commit has changed. */
@@ -47,6 +47,7 @@ export class LedgerBook implements LedgerState {
   readonly #accounts = new Map<string, CreditAccount>();
   readonly #loadedHolds = new Map<string, HeldCredits>();
   readonly #holds = new Map<string, HeldCredits>();
+  readonly #unsettled = new Set<string>();
   readonly #movements = new Map<string, Movement>();
   /** Of a refunded movement: the refund. */
   readonly #refunds = new Map<string, string>();
@@ -92,6 +93,15 @@ export class LedgerBook implements LedgerState {
 
   refundOf(movementId: string): string | undefined {
     return this.#refunds.get(movementId);
+  }
+
+  /**
+   * Those of the users that the operation touches who have more overdue holds than are here: what they can spend is more
+   * than the book knows. Until they are settled nothing may be carried out that is refused, or answered, by a balance.
+   */
+  unsettled(operation: LedgerOperation): readonly string[] {
+    if (this.#unsettled.size === 0) return [];
+    return touchedUsers(this, operation).filter((userId) => this.#unsettled.has(userId));
   }
 
   /** Carries out one of the operations that the book was opened for, in memory. */
@@ -163,18 +173,48 @@ export class LedgerBook implements LedgerState {
   async #loadOverdueHolds(): Promise<void> {
     const holders = [...this.#accounts.values()].filter((account) => account.held > 0);
     if (holders.length === 0) return;
-    const overdue = holds(this.#connection)
-      .find(
-        {
-          user_id: { $in: holders.map((account) => account.user_id) },
-          status: 'open',
-          expires_at: { $lte: new Date(this.#now) },
-        },
+    const userIds = holders.map((account) => account.user_id);
+    const overdue = await holds(this.#connection)
+      .find(this.#overdueHoldsOf(userIds), this.#inSession)
+      .sort({ expires_at: 1 })
+      .limit(MOST_OVERDUE_HOLDS)
+      .toArray();
+    for (const document of overdue) this.#addHold(toHold(document));
+    if (overdue.length < MOST_OVERDUE_HOLDS) return;
+    // There may be more. Who has few of them must not suffer from who has many: theirs come whole.
+    if (userIds.length > 1) await this.#loadOverdueHoldsOfFew(userIds);
+    else for (const userId of userIds) this.#unsettled.add(userId);
+  }
+
+  async #loadOverdueHoldsOfFew(userIds: readonly string[]): Promise<void> {
+    const counts = await holds(this.#connection)
+      .aggregate<{ _id: string; count: number }>(
+        [
+          { $match: this.#overdueHoldsOf(userIds) },
+          { $group: { _id: '$user_id', count: { $sum: 1 } } },
+          { $sort: { count: 1, _id: 1 } },
+        ],
         this.#inSession,
       )
-      .sort({ expires_at: 1 })
-      .limit(MOST_OVERDUE_HOLDS);
-    for await (const document of overdue) this.#addHold(toHold(document));
+      .toArray();
+    const few: string[] = [];
+    let room = MOST_OVERDUE_HOLDS;
+    for (const { _id: userId, count } of counts) {
+      room -= Number(count);
+      if (room >= 0) few.push(userId);
+      else this.#unsettled.add(userId);
+    }
+    if (few.length === 0) return;
+    const found = holds(this.#connection).find(this.#overdueHoldsOf(few), this.#inSession);
+    for await (const document of found) this.#addHold(toHold(document));
+  }
+
+  #overdueHoldsOf(userIds: readonly string[]) {
+    return {
+      user_id: { $in: [...userIds] },
+      status: 'open' as const,
+      expires_at: { $lte: new Date(this.#now) },
+    };
   }
 
   #addHold(hold: HeldCredits): void {

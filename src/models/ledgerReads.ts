@@ -3,7 +3,6 @@ import { type CreditAccount, currentBalance } from '../domain/credits/account.ts
 import { firstMovementIdAt } from '../domain/credits/clock.ts';
 import { currentHold, type HeldCredits } from '../domain/credits/holds.ts';
 import type { Balance, Hold, HoldStatus, Movement } from '../domain/credits/ledger.ts';
-import { MOST_GRANTS } from '../domain/credits/limits.ts';
 import { accounts, holds, movements, toAccount, toHold, toMovement } from './ledgerDocuments.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -77,7 +76,8 @@ async function readAccounts(
   return found.map(toAccount);
 }
 
-async function readOverdueHolds(
+/** The holds of these users that are past their end then, and that nobody has ended yet. */
+export async function readOverdueHolds(
   connection: Connection,
   found: readonly CreditAccount[],
   now: number,
@@ -89,34 +89,6 @@ async function readOverdueHolds(
     .find({ user_id: { $in: holders }, status: 'open', expires_at: { $lte: new Date(now) } }, { session })
     .toArray();
   return overdue.map(toHold);
-}
-
-/**
- * What the user could spend at that time (milliseconds), everything of that millisecond included; 0 before the user was
- * there. Reads a handful of movements, however many there are.
- *
- * @returns undefined for an unknown user
- * @throws ServiceUnavailableError when MongoDB is away
- */
-export async function balanceAt(
-  connection: Connection,
-  userId: string,
-  at: number,
-): Promise<number | undefined> {
-  return inTransaction(connection, async (session) => {
-    const document = await accounts(connection).findOne({ _id: userId }, { session });
-    if (!document) return undefined;
-    const end = firstMovementIdAt(at + 1);
-    const [last] = await pageOfUser(connection, userId, { before: end, limit: 1 }, session);
-    const balance = last?.balances.find((candidate) => candidate.user_id === userId)?.available ?? 0;
-    const account = toAccount(document);
-    const booked = account.version === versionOf(last, userId);
-    // A lapse is booked by the next movement at the latest, before anything else.
-    const lapsed = booked
-      ? account.grants.filter((grant) => grant.expires_at <= at).map((grant) => grant.remaining)
-      : (await lapsesBehind(connection, userId, end, at, session)).map(creditsOf);
-    return lapsed.reduce((left, credits) => left - credits, balance);
-  });
 }
 
 export interface MovementQuery {
@@ -200,9 +172,11 @@ function statusFilter(status: HoldStatus | undefined, now: Date): object {
   }
 }
 
-interface MovementRange {
+export interface MovementRange {
   /** Ids below this one. */
   readonly before?: string | undefined;
+  /** Ids above this one. */
+  readonly after?: string | undefined;
   /** Ids from this one on. */
   readonly first?: string | undefined;
   readonly oldestFirst?: boolean;
@@ -210,7 +184,7 @@ interface MovementRange {
 }
 
 /** Of both kinds: those that the contract lists and the others stand apart in the index. */
-async function pageOfUser(
+export async function pageOfUser(
   connection: Connection,
   userId: string,
   range: MovementRange,
@@ -228,11 +202,12 @@ async function pageOf(
   connection: Connection,
   userId: string,
   listed: boolean,
-  { before, first, oldestFirst, limit }: MovementRange,
+  { before, after, first, oldestFirst, limit }: MovementRange,
   session?: ClientSession,
 ): Promise<Movement[]> {
   const _id = {
     ...(before === undefined ? {} : { $lt: before }),
+    ...(after === undefined ? {} : { $gt: after }),
     ...(first === undefined ? {} : { $gte: first }),
   };
   const found = await movements(connection)
@@ -244,28 +219,4 @@ async function pageOf(
     .limit(limit)
     .toArray();
   return found.map(toMovement);
-}
-
-/** The lapses up to a time that were booked first thing after it. */
-async function lapsesBehind(
-  connection: Connection,
-  userId: string,
-  first: string,
-  at: number,
-  session: ClientSession,
-): Promise<Movement[]> {
-  const range = { first, oldestFirst: true, limit: MOST_GRANTS };
-  const behind = await pageOfUser(connection, userId, range, session);
-  const isLapse = (movement: Movement) =>
-    movement.kind === 'expiry' && movement.expires_at !== undefined && movement.expires_at <= at;
-  const other = behind.findIndex((movement) => !isLapse(movement));
-  return other === -1 ? behind : behind.slice(0, other);
-}
-
-function versionOf(movement: Movement | undefined, userId: string): number {
-  return movement?.balances.find((balance) => balance.user_id === userId)?.version ?? 0;
-}
-
-function creditsOf(movement: Movement): number {
-  return movement.entries.reduce((most, entry) => Math.max(most, entry.amount), 0);
 }

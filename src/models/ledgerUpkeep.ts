@@ -1,8 +1,8 @@
 import type { Connection } from 'mongoose';
 import { isOutage } from '../runtime/outage.ts';
-import { LedgerBook, type LedgerChange } from './ledgerBook.ts';
+import type { LedgerChange } from './ledgerBook.ts';
 import { accounts, holds } from './ledgerDocuments.ts';
-import { inTransaction } from './transaction.ts';
+import { settleUsers } from './ledgerSettle.ts';
 
 /** Small, because one user may have a hundred lapses and hundreds of holds. */
 const USERS_AT_A_TIME = 50;
@@ -27,7 +27,7 @@ export async function* settleDueUsers(connection: Connection): AsyncGenerator<Se
 
 async function settle(connection: Connection, userIds: readonly string[]): Promise<SettledUsers> {
   try {
-    return { ...(await settleTogether(connection, userIds)), failures: [] };
+    return { ...(await settleUsers(connection, userIds)).change, failures: [] };
   } catch (error) {
     if (isOutage(error)) throw error;
     return settleEachAlone(connection, userIds);
@@ -40,7 +40,7 @@ async function settleEachAlone(connection: Connection, userIds: readonly string[
   const failures: { user_id: string; error: unknown }[] = [];
   for (const user_id of userIds) {
     try {
-      changes.push(await settleTogether(connection, [user_id]));
+      changes.push((await settleUsers(connection, [user_id])).change);
     } catch (error) {
       if (isOutage(error)) throw error;
       failures.push({ user_id, error });
@@ -51,15 +51,6 @@ async function settleEachAlone(connection: Connection, userIds: readonly string[
     event_ids: changes.flatMap((change) => change.event_ids),
     failures,
   };
-}
-
-async function settleTogether(connection: Connection, userIds: readonly string[]): Promise<LedgerChange> {
-  const operations = userIds.map((user_id) => ({ kind: 'settle', user_id }) as const);
-  return inTransaction(connection, async (session) => {
-    const book = await LedgerBook.open(connection, session, operations);
-    for (const operation of operations) book.carryOut(operation);
-    return book.write();
-  });
 }
 
 async function* holdersOfOverdueHolds(connection: Connection, now: Date): AsyncGenerator<string[]> {

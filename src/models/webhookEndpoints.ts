@@ -1,17 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { type Connection, Schema } from 'mongoose';
+import { type ClientSession, type Connection, Schema } from 'mongoose';
 import {
   ENDPOINT_TRANSITIONS,
   type EndpointStatus,
   MOST_ENDPOINTS,
+  MOST_PREVIOUS_SECRETS,
+  type PreviousSecret,
   ROTATION_MILLISECONDS,
   type Subscription,
+  signingPreviousSecrets,
   type WebhookEndpoint,
 } from '../domain/webhooks/endpoint.ts';
 import { ALL_EVENTS, type EventType } from '../domain/webhooks/event.ts';
 import { usable } from '../runtime/mongo.ts';
 import { createMissing } from './createMissing.ts';
-import { isDuplicateKey } from './transaction.ts';
+import { inTransaction, isDuplicateKey } from './transaction.ts';
+import { timeToWrite } from './writeInTime.ts';
 
 const endpointSchema = new Schema(
   {
@@ -25,8 +29,14 @@ const endpointSchema = new Schema(
     disabled_reason: String,
     failing_since: Date,
     secret: { type: String, required: true },
+    /** The one before the last rotation. */
     previous_secret: String,
     previous_secret_until: Date,
+    /** Those before it whose day is not over, the newest first. */
+    earlier_secrets: {
+      type: [{ _id: false, secret: { type: String, required: true }, until: { type: Date, required: true } }],
+      default: undefined,
+    },
     created_at: { type: Date, required: true },
     updated_at: { type: Date, required: true },
   },
@@ -49,6 +59,7 @@ interface EndpointDocument {
   secret: string;
   previous_secret?: string;
   previous_secret_until?: Date;
+  earlier_secrets?: { secret: string; until: Date }[];
   created_at: Date;
   updated_at: Date;
 }
@@ -59,6 +70,17 @@ export class TooManyEndpointsError extends Error {
 
   constructor() {
     super(`There are ${MOST_ENDPOINTS} webhook endpoints already, and there cannot be more`);
+  }
+}
+
+/** As many secrets from before rotations sign as there may be. Nothing was rotated. */
+export class TooManyPreviousSecretsError extends Error {
+  override name = 'TooManyPreviousSecretsError';
+
+  constructor() {
+    super(
+      `${MOST_PREVIOUS_SECRETS} secrets from before rotations still sign; a day after its rotation each ends`,
+    );
   }
 }
 
@@ -92,16 +114,17 @@ export function newEndpointId(): string {
 }
 
 /**
- * Adds an enabled endpoint.
+ * Adds an enabled endpoint, or in time nothing: its secret is shown to the one who waits for it, and to nobody later.
  *
  * @throws TooManyEndpointsError
  */
 export async function addEndpoint(connection: Connection, endpoint: NewEndpoint): Promise<WebhookEndpoint> {
   const now = new Date();
-  for (let collisions = 0; ; collisions++) {
+  const since = performance.now();
+  const insert = async (session: ClientSession) => {
     const document: EndpointDocument = {
       _id: endpoint.id,
-      place: await freePlace(connection),
+      place: await freePlace(connection, session),
       url: endpoint.url,
       events: [...endpoint.events],
       description: endpoint.description,
@@ -110,18 +133,21 @@ export async function addEndpoint(connection: Connection, endpoint: NewEndpoint)
       created_at: now,
       updated_at: now,
     };
+    await endpoints(connection).insertOne(document, { session });
+    return toEndpoint(document);
+  };
+  for (let collisions = 0; ; collisions++) {
     try {
-      await endpoints(connection).insertOne(document);
-      return toEndpoint(document);
+      return await inTransaction(connection, insert, timeToWrite(since));
     } catch (error) {
       if (!isDuplicateKey(error) || collisions === MOST_COLLISIONS) throw error;
     }
   }
 }
 
-async function freePlace(connection: Connection): Promise<number> {
+async function freePlace(connection: Connection, session: ClientSession): Promise<number> {
   const found = await endpoints(connection)
-    .find({}, { projection: { place: 1 } })
+    .find({}, { projection: { place: 1 }, session })
     .toArray();
   const taken = new Set(found.map((document) => Number(document.place)));
   const free = Array.from({ length: MOST_ENDPOINTS }, (_, place) => place).filter(
@@ -230,57 +256,61 @@ export async function removeEndpoint(connection: Connection, id: string): Promis
 }
 
 /**
- * Replaces the secret; the one before goes on signing for a day.
+ * Replaces the secret, or in time nothing; the one before goes on signing for a day, and those before it until their own
+ * day is over.
  *
  * @param before - the sealed secret that is replaced
+ * @param since - when the client began to wait, in `performance.now()`
  * @returns nothing when it is another one by now, or the endpoint is gone
+ * @throws TooManyPreviousSecretsError
  */
 export async function rotateSecret(
   connection: Connection,
   id: string,
   before: string,
   secret: string,
+  since = performance.now(),
 ): Promise<WebhookEndpoint | undefined> {
-  const now = Date.now();
-  const found = await endpoints(connection).findOneAndUpdate(
-    { _id: id, secret: before },
-    {
-      $set: {
-        secret,
-        previous_secret: before,
-        previous_secret_until: new Date(now + ROTATION_MILLISECONDS),
-        updated_at: new Date(now),
-      },
-    },
-    { returnDocument: 'after' },
-  );
-  return found ? toEndpoint(found) : undefined;
+  const rotate = async (session: ClientSession) => {
+    const current = await endpoints(connection).findOne({ _id: id, secret: before }, { session });
+    if (!current) return undefined;
+    const now = Date.now();
+    const replaced = { sealed: before, until: now + ROTATION_MILLISECONDS };
+    const previous = [replaced, ...signingPreviousSecrets(toEndpoint(current), now)];
+    if (previous.length > MOST_PREVIOUS_SECRETS) throw new TooManyPreviousSecretsError();
+    const found = await endpoints(connection).findOneAndUpdate(
+      { _id: id, secret: before },
+      { $set: { secret, ...storedPrevious(previous), updated_at: new Date(now) } },
+      { returnDocument: 'after', session },
+    );
+    return found ? toEndpoint(found) : undefined;
+  };
+  return inTransaction(connection, rotate, timeToWrite(since));
 }
 
-/** The same secrets under another seal. Changes nothing when one of them is another secret by now. */
+/** The same secrets under another seal. Changes nothing when the endpoint has another secret by now. */
 export async function resealSecrets(
   connection: Connection,
-  endpoint: WebhookEndpoint,
-  sealed: { readonly secret: string; readonly previous: string | undefined },
+  endpoint: Pick<WebhookEndpoint, 'id' | 'secret'>,
+  sealed: Pick<WebhookEndpoint, 'secret' | 'previous_secrets'>,
 ): Promise<void> {
-  const { previous_secret: previous } = endpoint;
   await endpoints(connection).updateOne(
-    {
-      _id: endpoint.id,
-      secret: endpoint.secret,
-      ...(previous ? { previous_secret: previous.sealed } : {}),
-    },
-    {
-      $set: {
-        secret: sealed.secret,
-        ...(sealed.previous === undefined ? {} : { previous_secret: sealed.previous }),
-      },
-    },
+    { _id: endpoint.id, secret: endpoint.secret },
+    { $set: { secret: sealed.secret, ...storedPrevious(sealed.previous_secrets) } },
   );
 }
 
 /** An endpoint at the address to which an attempt went. What comes of the attempt says nothing of another address. */
 export type AttemptedEndpoint = Pick<WebhookEndpoint, 'id' | 'url'>;
+
+function storedPrevious([latest, ...earlier]: readonly PreviousSecret[]) {
+  if (!latest) return {};
+  return {
+    previous_secret: latest.sealed,
+    previous_secret_until: new Date(latest.until),
+    earlier_secrets: earlier.map(({ sealed, until }) => ({ secret: sealed, until: new Date(until) })),
+  };
+}
 
 /** The endpoint took something: whatever went wrong before is over. */
 export async function noteSuccess(connection: Connection, { id, url }: AttemptedEndpoint): Promise<void> {
@@ -303,7 +333,7 @@ export async function noteFailure(
 }
 
 function toEndpoint(document: EndpointDocument): WebhookEndpoint {
-  const { previous_secret: sealed, previous_secret_until: until } = document;
+  const { previous_secret: sealed, previous_secret_until: until, earlier_secrets: earlier = [] } = document;
   return {
     id: document._id,
     url: document.url,
@@ -315,7 +345,9 @@ function toEndpoint(document: EndpointDocument): WebhookEndpoint {
     created_at: document.created_at.getTime(),
     updated_at: document.updated_at.getTime(),
     secret: document.secret,
-    previous_secret:
-      sealed !== undefined && until !== undefined ? { sealed, until: until.getTime() } : undefined,
+    previous_secrets: [
+      ...(sealed !== undefined && until !== undefined ? [{ sealed, until: until.getTime() }] : []),
+      ...earlier.map((previous) => ({ sealed: previous.secret, until: previous.until.getTime() })),
+    ],
   };
 }

@@ -13,6 +13,7 @@ import {
 } from './idempotency.ts';
 import { inTransaction } from './transaction.ts';
 import { WorkspaceBook, type WorkspaceCommand, type WorkspaceOutcome } from './workspaceBook.ts';
+import { whyNotBegin } from './writeInTime.ts';
 
 /** A write, and what it answers. */
 export interface WorkspaceWrite {
@@ -23,50 +24,68 @@ export interface WorkspaceWrite {
   readonly once: OnceKey | undefined;
 }
 
+interface Request extends WorkspaceWrite {
+  /** `performance.now()` */
+  readonly since: number;
+}
+
 /**
  * One write at a time: a busy user never collides with itself in one process. The largest contents of one write together
  * fit into a transaction.
  */
 const WRITE_LIMITS = { largestWrite: 16, mostWaiting: 512, writesAtOnce: 1 } as const;
 
+/** Less than of other writes: sixteen contents of a megabyte are in the commit for longer. */
+const LONGEST_WRITE_MILLISECONDS = 500;
+
 /** Saves and deletes projects. Concurrent writes of one process share transactions. */
 export class WorkspaceWriter {
   readonly #connection: Connection;
   readonly #randomIndex: RandomIndex;
-  readonly #writes: Coalescer<WorkspaceWrite, OnceAnswer>;
+  readonly #writes: Coalescer<Request, OnceAnswer>;
 
   /** @param randomIndex - draws the characters of project codes */
   constructor(connection: Connection, randomIndex: RandomIndex = randomInt) {
     this.#connection = connection;
     this.#randomIndex = randomIndex;
-    this.#writes = new Coalescer((writes) => this.#commit(writes), WRITE_LIMITS);
+    this.#writes = new Coalescer(
+      (writes) => this.#commit(writes),
+      WRITE_LIMITS,
+      ({ since }) => whyNotBegin(since),
+    );
   }
 
   /**
    * Carries the command out, all of it or nothing; under a key unless it was before.
    *
-   * @throws ServiceUnavailableError when MongoDB is away or too much waits; it may be done or not
+   * @param since - when the client began to wait, in `performance.now()`: what waits for too long is not begun
+   * @throws ServiceUnavailableError when MongoDB is away or too much waits; it may be done or not when MongoDB went away
+   *   in the middle, otherwise not
    */
-  write(write: WorkspaceWrite): Promise<OnceAnswer> {
-    return this.#writes.add(write);
+  write(write: WorkspaceWrite, since = performance.now()): Promise<OnceAnswer> {
+    return this.#writes.add({ ...write, since });
   }
 
   #commit(writes: readonly WorkspaceWrite[]): Promise<OnceAnswer[]> {
-    return inTransaction(this.#connection, async (session) => {
-      const keys = writes.flatMap(({ once }) => once?.id ?? []);
-      const kept = await findReplies(this.#connection, keys, session);
-      const book = await WorkspaceBook.open(
-        this.#connection,
-        session,
-        this.#randomIndex,
-        writes.filter(({ once }) => !once || !kept.has(once.id)).map(({ command }) => command),
-      );
-      const fresh: KeptReply[] = [];
-      const answers = writes.map((write) => carryOut(write, book, kept, fresh));
-      await book.write();
-      await keepReplies(this.#connection, fresh, session);
-      return answers;
-    });
+    return inTransaction(
+      this.#connection,
+      async (session) => {
+        const keys = writes.flatMap(({ once }) => once?.id ?? []);
+        const kept = await findReplies(this.#connection, keys, session);
+        const book = await WorkspaceBook.open(
+          this.#connection,
+          session,
+          this.#randomIndex,
+          writes.filter(({ once }) => !once || !kept.has(once.id)).map(({ command }) => command),
+        );
+        const fresh: KeptReply[] = [];
+        const answers = writes.map((write) => carryOut(write, book, kept, fresh));
+        await book.write();
+        await keepReplies(this.#connection, fresh, session);
+        return answers;
+      },
+      LONGEST_WRITE_MILLISECONDS,
+    );
   }
 }
 

@@ -34,16 +34,23 @@ export interface CoalescerLimits {
 export class Coalescer<Item, Result> {
   readonly #write: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly #limits: CoalescerLimits;
+  readonly #whyNot: (item: Item) => Error | undefined;
   #waiting: Waiting<Item, Result>[] = [];
   #writing = 0;
 
   /**
    * @param write - gets 1 to `largestWrite` items and resolves to one result for each, in order; a rejection rejects
    *   every caller of that write
+   * @param whyNot - asked right before an item is written: the error, if any, rejects its caller, and the item is left out
    */
-  constructor(write: (items: readonly Item[]) => Promise<readonly Result[]>, limits: CoalescerLimits) {
+  constructor(
+    write: (items: readonly Item[]) => Promise<readonly Result[]>,
+    limits: CoalescerLimits,
+    whyNot: (item: Item) => Error | undefined = () => undefined,
+  ) {
     this.#write = write;
     this.#limits = limits;
+    this.#whyNot = whyNot;
   }
 
   /**
@@ -66,7 +73,8 @@ export class Coalescer<Item, Result> {
 
   async #writeUntilEmpty(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, this.#limits.largestWrite);
+      const batch = this.#takeNext();
+      if (batch.length === 0) continue;
       try {
         const results = await this.#write(batch.map((waiting) => waiting.item));
         batch.forEach((waiting, index) => {
@@ -79,5 +87,13 @@ export class Coalescer<Item, Result> {
       }
     }
     this.#writing--;
+  }
+
+  #takeNext(): Waiting<Item, Result>[] {
+    return this.#waiting.splice(0, this.#limits.largestWrite).filter(({ item, reject }) => {
+      const error = this.#whyNot(item);
+      if (error) reject(error);
+      return error === undefined;
+    });
   }
 }

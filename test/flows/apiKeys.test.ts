@@ -136,6 +136,23 @@ describe('a key', () => {
     expect((await use(third.key)).status).toBe(LET_IN);
   });
 
+  test('keeps the secret that is in use when it is rotated twice, as was promised', async () => {
+    const { key: first, key_id } = await newKey();
+    const second = (await send(`/api/keys/${key_id}/rotate`)).body.key;
+    const third = (await send(`/api/keys/${key_id}/rotate`)).body.key;
+    await waitFor('the newest is known', async () =>
+      (await use(third)).status === LET_IN ? true : undefined,
+    );
+    for (const secret of [first, second]) expect((await use(secret)).status).toBe(LET_IN);
+    let answer = await send(`/api/keys/${key_id}/rotate`);
+    while (answer.status === 200) answer = await send(`/api/keys/${key_id}/rotate`);
+    expect([answer.status, answer.body.detail]).toEqual([
+      409,
+      'The key has 10 earlier secrets that still work; wait for their end, or end them all with grace_seconds 0',
+    ]);
+    expect((await use(first)).status).toBe(LET_IN);
+  });
+
   test('ends when it expires', async () => {
     const web = await system.startWeb(CLOCK_THAT_JUMPS);
     const { text } = await createApiKey(system.connection, {

@@ -51,7 +51,7 @@ test('of two saves that fit alone but not together exactly one is taken', async 
     // In every second round the user's first project was saved before.
     if (round % 2 === 1) await one.save(userId, 'x');
     const answers = await Promise.all(
-      [one, other].map((api) => api.post('/save-project', newProject(userId, 'x'.repeat(600_000)))),
+      [one, other].map((api) => api.postSurely('/save-project', newProject(userId, 'x'.repeat(600_000)))),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400]);
     for (const answer of answers.filter(({ status }) => status === 400)) expectRefusal(answer, 400, FULL);
@@ -66,7 +66,7 @@ test('many saves at once through two processes are taken up to the last byte and
   const size = LIMIT / 16;
   const answers = await Promise.all(
     Array.from({ length: 60 }, (_, index) =>
-      (index % 2 === 0 ? one : other).post('/save-project', newProject(userId, 'x'.repeat(size))),
+      (index % 2 === 0 ? one : other).postSurely('/save-project', newProject(userId, 'x'.repeat(size))),
     ),
   );
   const taken = answers.filter(({ status }) => status === 200);

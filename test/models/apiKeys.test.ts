@@ -1,13 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { NewApiKey } from '../../src/domain/accounts/apiKey.ts';
+import {
+  type ApiKey,
+  acceptedHashes,
+  MOST_PREVIOUS_KEYS,
+  type NewApiKey,
+} from '../../src/domain/accounts/apiKey.ts';
 import {
   createApiKey,
   findApiKey,
   hashApiKey,
+  type IssuedApiKey,
   listApiKeys,
   noteApiKeyUse,
   revokeApiKey,
   rotateApiKey,
+  TooManyPreviousKeysError,
 } from '../../src/models/apiKeys.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 
@@ -28,11 +35,15 @@ function wanted(): NewApiKey {
   };
 }
 
+function untilOf(key: ApiKey | undefined): number[] {
+  return key?.previous.map(({ until }) => until.getTime()) ?? [];
+}
+
 test('a key is found as it was made; the text that was given out has the hash that is kept', async () => {
   const made = await createApiKey(system.connection, wanted());
   expect(await findApiKey(system.connection, made.apiKey.key_id)).toEqual(made.apiKey);
   expect(made.apiKey.hash).toBe(hashApiKey(made.text));
-  expect(made.apiKey).toMatchObject({ status: 'active', previous: null, last_used_at: null });
+  expect(made.apiKey).toMatchObject({ status: 'active', previous: [], last_used_at: null });
   expect(await findApiKey(system.connection, 'unknown')).toBeUndefined();
 });
 
@@ -49,29 +60,55 @@ test('what does not expire and has no limit of its own says so', async () => {
 });
 
 describe('a rotation', () => {
-  test('keeps the last secret until the grace is over, and no older one', async () => {
+  test('ends no secret sooner than was promised', async () => {
     const first = await createApiKey(system.connection, wanted());
     const keyId = first.apiKey.key_id;
-    const second = await rotateApiKey(system.connection, keyId, 60);
-    const third = await rotateApiKey(system.connection, keyId, 120);
+    const second = await rotateApiKey(system.connection, keyId, 120);
+    const third = await rotateApiKey(system.connection, keyId, 60);
     const kept = await findApiKey(system.connection, keyId);
     expect(kept).toEqual(third?.apiKey);
-    expect(kept?.hash).toBe(hashApiKey(third?.text ?? ''));
-    expect(kept?.previous?.hash).toBe(hashApiKey(second?.text ?? ''));
-    const grace = (kept?.previous?.until.getTime() ?? 0) - (kept?.rotated_at?.getTime() ?? 0);
-    expect(grace).toBe(120_000);
+    const [of, until] = [(issued?: IssuedApiKey) => hashApiKey(issued?.text ?? ''), untilOf(kept)];
+    const rotatedAt = kept?.rotated_at?.getTime() ?? 0;
+    expect(until).toEqual([rotatedAt + 60_000, expect.any(Number)]);
+    expect(until[1]).toBe((second?.apiKey.rotated_at?.getTime() ?? 0) + 120_000);
+    const accepted = (seconds: number) => kept && acceptedHashes(kept, rotatedAt + seconds * 1_000);
+    expect(accepted(59)).toEqual([of(third), of(second), of(first)]);
+    expect(accepted(60)).toEqual([of(third), of(first)]);
+    expect(accepted(121)).toEqual([of(third)]);
   });
 
-  test('many at once follow each other: the last two secrets are kept', async () => {
+  test('without a grace ends every secret before, and makes room for others', async () => {
+    const { apiKey } = await createApiKey(system.connection, wanted());
+    const rotate = (seconds: number) => rotateApiKey(system.connection, apiKey.key_id, seconds);
+    for (let times = 0; times < MOST_PREVIOUS_KEYS; times++) await rotate(60);
+    const before = await findApiKey(system.connection, apiKey.key_id);
+    await expect(rotate(60)).rejects.toBeInstanceOf(TooManyPreviousKeysError);
+    expect(await findApiKey(system.connection, apiKey.key_id)).toEqual(before);
+    const last = await rotate(0);
+    expect(last && acceptedHashes(last.apiKey, Date.now())).toEqual([hashApiKey(last?.text ?? '')]);
+    expect(await rotate(60)).toMatchObject({ apiKey: { previous: [{ hash: last?.apiKey.hash }] } });
+  });
+
+  test('many at once follow each other: every secret is kept', async () => {
     const { apiKey } = await createApiKey(system.connection, wanted());
     const rotated = await Promise.all(
-      Array.from({ length: 8 }, () => rotateApiKey(system.connection, apiKey.key_id, 60)),
+      Array.from({ length: 4 }, () => rotateApiKey(system.connection, apiKey.key_id, 60)),
     );
-    const hashes = rotated.map((issued) => hashApiKey(issued?.text ?? ''));
+    const hashes = [apiKey.hash, ...rotated.map((issued) => hashApiKey(issued?.text ?? ''))];
     const kept = await findApiKey(system.connection, apiKey.key_id);
-    expect(new Set(hashes).size).toBe(8);
-    expect(hashes).toContain(kept?.hash);
-    expect(hashes).toContain(kept?.previous?.hash);
+    expect(new Set(kept && acceptedHashes(kept, Date.now()))).toEqual(new Set(hashes));
+  });
+
+  test('of a key that an earlier version has rotated keeps that one secret too', async () => {
+    const { apiKey } = await createApiKey(system.connection, wanted());
+    const until = new Date(Date.now() + 60_000);
+    const keys = system.connection.collection<{ _id: string }>('api_keys');
+    await keys.updateOne({ _id: apiKey.key_id }, { $set: { previous: { hash: 'old', until } } });
+    expect(await findApiKey(system.connection, apiKey.key_id)).toMatchObject({
+      previous: [{ hash: 'old', until }],
+    });
+    const rotated = await rotateApiKey(system.connection, apiKey.key_id, 30);
+    expect(rotated?.apiKey.previous.map(({ hash }) => hash)).toEqual([apiKey.hash, 'old']);
   });
 
   test('is not possible once the key is revoked', async () => {

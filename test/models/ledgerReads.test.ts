@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Ledger } from '../../src/models/ledger.ts';
+import { balanceAt } from '../../src/models/ledgerBalanceAt.ts';
+import { holds } from '../../src/models/ledgerDocuments.ts';
 import {
-  balanceAt,
   findBalances,
   findHold,
   findLedgerUser,
   listHolds,
   listMovements,
 } from '../../src/models/ledgerReads.ts';
+import { settleUsers } from '../../src/models/ledgerSettle.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 import { waitFor } from '../support/waitFor.ts';
 import {
@@ -106,6 +108,55 @@ test('a balance at a time is what was there then: holds taken off, lapses too, b
   expect(await at(lapsed)).toBe(10);
   expect(await at(Date.now())).toBe(6);
   expect(await balanceAt(system.connection, 'nobody', 0)).toBeUndefined();
+});
+
+test('what ended holds give back counts in the balance at a time, booked or not', async () => {
+  const user = await newUser(20);
+  const now = Date.now();
+  const [first, second, third, last] = [now + 3_000, now + 3_200, now + 3_400, now + 3_600];
+  // Spent soonest first: the short hold takes what lapses first, the other the rest of it and some that stays.
+  await carryOut(ledger, add(user, 6, second));
+  const short = { ...hold(user, 4), expires_at: first };
+  const long = { ...hold(user, 7), expires_at: third };
+  await carryOut(ledger, short);
+  await carryOut(ledger, long);
+  await carryOut(ledger, capture(long.hold_id, 1, false));
+  const kept = hold(user, 5);
+  await carryOut(ledger, kept);
+  // Of the 26: 5 and 6 are held, 4 come back at the first moment and lapse at the second; 1 of the long hold lapses there too.
+  const moments = [first - 1, first, second - 1, second, third - 1, third, last];
+  const wanted = [10, 14, 14, 10, 10, 15, 15];
+  const history = () => Promise.all(moments.map((at) => balanceAt(system.connection, user, at)));
+  expect(await history()).toEqual(wanted);
+  await until(first);
+  expect(await balanceAt(system.connection, user, Date.now())).toBe(
+    (await balanceOf(system.connection, user))[0],
+  );
+  await until(last);
+  expect(await history()).toEqual(wanted);
+  expect(await balanceOf(system.connection, user)).toEqual([15, 5]);
+  // All that has ended is booked now, long after it.
+  await carryOut(ledger, deduct(user, 4));
+  expect(await history()).toEqual(wanted);
+  expect(await balanceAt(system.connection, user, Date.now())).toBe(11);
+  await carryOut(ledger, { kind: 'release', hold_id: kept.hold_id });
+  expect(await history()).toEqual(wanted);
+});
+
+test('many ended holds count in the balance at a time while they are booked little by little', async () => {
+  const count = 700;
+  const user = await newUser(count);
+  await Promise.all(Array.from({ length: count }, () => carryOut(ledger, hold(user, 1))));
+  const ended = new Date();
+  await holds(system.connection).updateMany({ user_id: user }, { $set: { expires_at: ended } });
+  const at = Math.max(ended.getTime(), (await nextMillisecond()) - 1);
+  expect(await balanceAt(system.connection, user, at)).toBe(count);
+  await nextMillisecond();
+  expect(await settleUsers(system.connection, [user])).toMatchObject({ unfinished: [user] });
+  expect(await balanceAt(system.connection, user, at)).toBe(count);
+  await carryOut(ledger, deduct(user, count));
+  expect(await balanceAt(system.connection, user, at)).toBe(count);
+  expect(await balanceAt(system.connection, user, Date.now())).toBe(0);
 });
 
 test('movements are listed newest first, in pages and ranges of time, on both sides of a transfer', async () => {

@@ -1,9 +1,11 @@
 import type { Connection } from 'mongoose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Ledger } from '../../src/models/ledger.ts';
+import { spaces } from '../../src/models/workspace.ts';
 import type { WorkspaceCommand, WorkspaceOutcome } from '../../src/models/workspaceBook.ts';
 import { readProjects } from '../../src/models/workspaceReads.ts';
 import { WorkspaceWriter } from '../../src/models/workspaceWriter.ts';
+import { ServiceUnavailableError } from '../../src/runtime/outage.ts';
 import { createTestSystem, type TestSystem, uniqueName } from '../support/testSystem.ts';
 
 let system: TestSystem;
@@ -29,15 +31,30 @@ function saveOf(user_id: string, content: string): WorkspaceCommand {
 }
 
 /** The outcome, which the writer itself keeps for its reply. */
-async function write(writer: WorkspaceWriter, command: WorkspaceCommand): Promise<WorkspaceOutcome> {
+async function write(
+  writer: WorkspaceWriter,
+  command: WorkspaceCommand,
+  since?: number,
+): Promise<WorkspaceOutcome> {
   let last: WorkspaceOutcome | undefined;
   const reply = (outcome: WorkspaceOutcome) => {
     last = outcome;
     return { status: 200, body: '{}' };
   };
-  await writer.write({ command, reply, once: undefined });
+  await writer.write({ command, reply, once: undefined }, since);
   if (!last) throw new Error('There was no outcome');
   return last;
+}
+
+/** As a client does who is told to come back: MongoDB was never away, so nothing was done. */
+async function patiently(writer: WorkspaceWriter, command: WorkspaceCommand): Promise<WorkspaceOutcome> {
+  for (;;) {
+    try {
+      return await write(writer, command);
+    } catch (error) {
+      if (!(error instanceof ServiceUnavailableError)) throw error;
+    }
+  }
 }
 
 function codeOf(outcome: WorkspaceOutcome): string {
@@ -113,7 +130,7 @@ test('saves of writers in different processes never exceed the quota together', 
   const writers = Array.from({ length: 4 }, () => new WorkspaceWriter(connection));
   const outcomes = await Promise.all(
     Array.from({ length: 40 }, (_, index) =>
-      write(writers[index % 4] ?? new WorkspaceWriter(connection), saveOf(userId, 'x'.repeat(100_000))),
+      patiently(writers[index % 4] ?? new WorkspaceWriter(connection), saveOf(userId, 'x'.repeat(100_000))),
     ),
   );
   expect(outcomes.filter(({ kind }) => kind === 'done')).toHaveLength(10);
@@ -121,4 +138,41 @@ test('saves of writers in different processes never exceed the quota together', 
     used_bytes: 1_000_000,
     projects: 10,
   });
+});
+
+test('what somebody keeps from being committed is refused and never done; others go on', async () => {
+  const [locked, free] = [await newUser(), await newUser()];
+  const writer = new WorkspaceWriter(connection);
+  const code = codeOf(await write(writer, saveOf(locked, 'first')));
+  const session = await connection.startSession();
+  try {
+    session.startTransaction();
+    await spaces(connection).updateOne({ _id: locked }, { $inc: { last_number: 1 } }, { session });
+
+    const deletion = { kind: 'delete', user_id: locked, code } as const;
+    for (const command of [saveOf(locked, 'second'), deletion]) {
+      await expect(write(writer, command)).rejects.toBeInstanceOf(ServiceUnavailableError);
+    }
+    expect(await write(writer, saveOf(free, 'x'))).toMatchObject({ kind: 'done' });
+    await session.abortTransaction();
+  } finally {
+    await session.endSession();
+  }
+  const { projects, space } = await readProjects(connection, locked, undefined);
+  expect(projects.map(({ content }) => content)).toEqual(['first']);
+  expect(space).toMatchObject({ used_bytes: 5, projects: 1, last_number: 1 });
+});
+
+test('what its client has given up already is not begun, and what came with it is done', async () => {
+  const userId = await newUser();
+  const writer = new WorkspaceWriter(connection);
+  const answers = await Promise.allSettled([
+    write(writer, saveOf(userId, 'in time')),
+    write(writer, saveOf(userId, 'too late'), performance.now() - 1_400),
+    write(writer, saveOf(userId, 'in time too')),
+  ]);
+  expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(answers[1]).toMatchObject({ reason: expect.any(ServiceUnavailableError) });
+  const { projects } = await readProjects(connection, userId, undefined);
+  expect(projects.map(({ content }) => content)).toEqual(['in time too', 'in time']);
 });

@@ -158,6 +158,34 @@ describe('failures', () => {
   });
 });
 
+test('an item that is not to be written any more when its turn comes is left out, and its caller told why', async () => {
+  const writes: (readonly number[])[] = [];
+  const tooLate = new Set<number>();
+  const coalescer = new Coalescer<number, number>(
+    async (items) => {
+      writes.push(items);
+      for (const item of [3, 4, 5]) tooLate.add(item);
+      return items;
+    },
+    { largestWrite: 2, mostWaiting: 10, writesAtOnce: 1 },
+    (item) => (tooLate.has(item) ? new RangeError(`${item} is too late`) : undefined),
+  );
+  tooLate.add(1);
+  const answers = await Promise.allSettled([1, 2, 3, 4, 5, 6].map((item) => coalescer.add(item)));
+  expect(answers.map(({ status }) => status === 'fulfilled')).toEqual([
+    false,
+    true,
+    false,
+    false,
+    false,
+    true,
+  ]);
+  expect(answers[3]).toMatchObject({ reason: new RangeError('4 is too late') });
+  expect(writes).toEqual([[2], [6]]);
+  tooLate.clear();
+  expect(await coalescer.add(7)).toBe(7);
+});
+
 test('more than the limit is refused at once and never kept; there is room again after the write', async () => {
   const { coalescer, writes } = controlled(3, 3);
   const running = [1, 2, 3].map((item) => coalescer.add(item));

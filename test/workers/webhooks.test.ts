@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startWebhookReceiver } from '../../sandbox/webhookReceiver.ts';
-import { FAILING_LIMIT_MILLISECONDS, secretOwner } from '../../src/domain/webhooks/endpoint.ts';
+import {
+  FAILING_LIMIT_MILLISECONDS,
+  MOST_PREVIOUS_SECRETS,
+  secretOwner,
+} from '../../src/domain/webhooks/endpoint.ts';
 import { newSecret } from '../../src/domain/webhooks/signature.ts';
 import { claimDelivery, redeliver } from '../../src/models/webhookDeliveries.ts';
 import {
@@ -11,6 +15,7 @@ import {
   findEndpoint,
   removeEndpoint,
   rotateSecret,
+  TooManyPreviousSecretsError,
 } from '../../src/models/webhookEndpoints.ts';
 import { jobOptions } from '../../src/producers/jobOptions.ts';
 import { startRedelivery } from '../../src/producers/webhooks/startDeliveries.ts';
@@ -239,7 +244,7 @@ describe('attempts', () => {
     webhooks.receiver.trust(secret);
     const sealed = webhooks.box.seal(secret, secretOwner(endpoint.id));
     const rotated = await rotateSecret(webhooks.system.connection, endpoint.id, before, sealed);
-    expect((rotated?.previous_secret?.until ?? 0) - Date.now()).toBeGreaterThan(24 * HOUR - MINUTE);
+    expect((rotated?.previous_secrets[0]?.until ?? 0) - Date.now()).toBeGreaterThan(24 * HOUR - MINUTE);
     expect(await rotateSecret(webhooks.system.connection, endpoint.id, before, sealed)).toBe(undefined);
     webhooks.start();
     await webhooks.inState(await webhooks.happen(), endpoint, 'delivered');
@@ -250,6 +255,41 @@ describe('attempts', () => {
     await collection('webhook_endpoints').updateOne({}, past);
     await webhooks.inState(await webhooks.happen(), endpoint, 'delivered');
     expect(received()[1]?.verifiedBy).toEqual([secret]);
+  });
+
+  test('are made with every secret whose day is not over when it is rotated again, up to a number', async () => {
+    const { connection } = webhooks.system;
+    const endpoint = await webhooks.addEndpoint();
+    const secrets = [endpoint.secret];
+    const rotate = async () => {
+      const secret = newSecret();
+      const sealed = webhooks.box.seal(secret, secretOwner(endpoint.id));
+      await rotateSecret(connection, endpoint.id, (await endpointOf(endpoint)).secret, sealed);
+      secrets.push(secret);
+      webhooks.receiver.trust(secret);
+    };
+    for (let times = 0; times < MOST_PREVIOUS_SECRETS; times++) await rotate();
+    await expect(rotate()).rejects.toBeInstanceOf(TooManyPreviousSecretsError);
+    webhooks.start();
+    await webhooks.inState(await webhooks.happen(), endpoint, 'delivered');
+    expect(received()[0]?.verifiedBy).toEqual(secrets);
+    expect(received()[0]?.headers['webhook-signature']?.split(' ')).toHaveLength(secrets.length);
+
+    // The days of the first two are over.
+    const past = new Date(Date.now() - 1);
+    const { length } = secrets;
+    await collection('webhook_endpoints').updateOne(
+      {},
+      {
+        $set: {
+          [`earlier_secrets.${length - 3}.until`]: past,
+          [`earlier_secrets.${length - 4}.until`]: past,
+        },
+      },
+    );
+    await rotate();
+    await webhooks.inState(await webhooks.happen(), endpoint, 'delivered');
+    expect(received()[1]?.verifiedBy).toEqual(secrets.slice(2));
   });
 
   test('at a name that leads inside are refused at the connection', async () => {
@@ -519,19 +559,18 @@ describe('the sweep', () => {
   test('seals anew what the previous key has sealed, so that it can be dropped', async () => {
     const endpoint = await webhooks.addEndpoint();
     const before = await endpointOf(endpoint);
-    await rotateSecret(
-      webhooks.system.connection,
-      endpoint.id,
-      before.secret,
-      webhooks.box.seal(endpoint.secret, secretOwner(endpoint.id)),
-    );
+    const sealedAgain = () => webhooks.box.seal(endpoint.secret, secretOwner(endpoint.id));
+    const second = sealedAgain();
+    await rotateSecret(webhooks.system.connection, endpoint.id, before.secret, second);
+    await rotateSecret(webhooks.system.connection, endpoint.id, second, sealedAgain());
     const next = { id: 'k2', key: randomBytes(32) };
     const stop = webhooks.start({ secretBox: new SecretBox(next, webhooks.key) });
     await webhooks.sweep();
     await stop();
     const after = await endpointOf(endpoint);
     const onlyNext = new SecretBox(next);
-    for (const sealed of [after.secret, after.previous_secret?.sealed ?? '']) {
+    expect(after.previous_secrets).toHaveLength(2);
+    for (const sealed of [after.secret, ...after.previous_secrets.map((previous) => previous.sealed)]) {
       expect(onlyNext.open(sealed, secretOwner(endpoint.id))).toBe(endpoint.secret);
     }
     webhooks.start({ secretBox: onlyNext });

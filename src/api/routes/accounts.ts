@@ -16,6 +16,7 @@ import {
   findAccount,
   listAccounts,
 } from '../../models/accounts.ts';
+import { LONGEST_WRITE_MILLISECONDS } from '../../models/writeInTime.ts';
 import { answerJson } from '../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../deadline.ts';
 import { BadRequestError, badRequestFrom, ConflictError, NotFoundError } from '../errors.ts';
@@ -179,7 +180,8 @@ async function create(
   const problem = password === undefined ? undefined : passwordProblem(password, details.kind);
   if (problem !== undefined) throw invalid([{ field: 'password', message: problem }]);
   const passwordHash = password === undefined ? undefined : await within(passwords.hash(password));
-  const created = await within(refuseTaken(createAccount(connection, details, passwordHash)));
+  const creating = createAccount(connection, details, passwordHash, LONGEST_WRITE_MILLISECONDS);
+  const created = await within(refuseTaken(creating));
   request.context.audit = { target: created.account_id };
   response.setHeader('Location', `/api/accounts/${created.account_id}`);
   answerJson(response, 201, accountView(created));

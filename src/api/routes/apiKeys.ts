@@ -7,6 +7,7 @@ import {
   HIGHEST_RATE_LIMIT,
   LONGEST_API_KEY_NAME,
   LONGEST_ROTATION_GRACE_SECONDS,
+  MOST_PREVIOUS_KEYS,
   ROTATION_GRACE_SECONDS,
 } from '../../domain/accounts/apiKey.ts';
 import { callerId } from '../../domain/accounts/caller.ts';
@@ -18,6 +19,7 @@ import {
   listApiKeys,
   revokeApiKey,
   rotateApiKey,
+  TooManyPreviousKeysError,
 } from '../../models/apiKeys.ts';
 import { answerJson } from '../answer.ts';
 import { parseJsonObject } from '../body/json.ts';
@@ -44,7 +46,8 @@ const NewKey = z
 const Rotation = z
   .object({
     grace_seconds: z.int().min(0).max(LONGEST_ROTATION_GRACE_SECONDS).default(ROTATION_GRACE_SECONDS).meta({
-      description: 'How long the secret until now goes on working',
+      description:
+        'How long the secret until now goes on working; those from rotations before work until their own ends. 0 ends all of them now',
     }),
   })
   .strict();
@@ -144,14 +147,14 @@ export function apiKeyRoutes(connection: Connection): readonly Route[] {
       audit: 'api-key.rotate',
       documentation: {
         summary: 'Give an API key another secret',
-        description: 'The id, the scopes and the limits stay. The secret until now works on for the grace.',
+        description: `The id, the scopes and the limits stay. The secret until now works on for the grace, and no rotation ends an earlier one sooner than was promised, unless its grace is 0. At most ${MOST_PREVIOUS_KEYS} work beside the newest.`,
         tags: ['API keys'],
         requestParams: { path: KeyPath },
         requestBody: { required: false, content: json(Rotation) },
         responses: {
           200: { description: 'Rotated', content: json(IssuedView) },
           404: { description: NO_SUCH_KEY },
-          409: { description: 'The key is revoked' },
+          409: { description: 'The key is revoked, or too many of its earlier secrets still work' },
         },
       },
       async handle(request, response) {
@@ -229,7 +232,10 @@ async function rotate(
   response: Response,
 ): Promise<void> {
   const keyId = keyIdOf(request);
-  const issued = await rotateApiKey(connection, keyId, graceSeconds);
+  const issued = await rotateApiKey(connection, keyId, graceSeconds).catch((error: unknown) => {
+    if (!(error instanceof TooManyPreviousKeysError)) throw error;
+    throw new ConflictError(`${error.message}; wait for their end, or end them all with grace_seconds 0`);
+  });
   if (issued) {
     answerIssued(response, 200, issued);
     return;
@@ -275,7 +281,7 @@ function view(apiKey: ApiKey): z.infer<typeof KeyView> {
     created_at: apiKey.created_at.toISOString(),
     expires_at: instant(apiKey.expires_at),
     rotated_at: instant(apiKey.rotated_at),
-    previous_secret_until: instant(apiKey.previous?.until ?? null),
+    previous_secret_until: instant(apiKey.previous[0]?.until ?? null),
     revoked_at: instant(apiKey.revoked_at),
     last_used_at: instant(apiKey.last_used_at),
   };

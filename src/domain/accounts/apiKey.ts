@@ -9,6 +9,12 @@ export const NEXT_API_KEY_STATUSES: Readonly<Record<ApiKeyStatus, readonly ApiKe
   revoked: [],
 };
 
+/** A key before a rotation: accepted until then. */
+export interface PreviousKey {
+  readonly hash: string;
+  readonly until: Date;
+}
+
 /** What is known about an API key. The key itself is known to its holder only. */
 export interface ApiKey {
   /** Public: names the key in lists, in the log and within the key. */
@@ -18,8 +24,8 @@ export interface ApiKey {
   readonly status: ApiKeyStatus;
   /** SHA-256 of the whole key, in hex. */
   readonly hash: string;
-  /** The key before the latest rotation, accepted until then. */
-  readonly previous: { readonly hash: string; readonly until: Date } | null;
+  /** The newest first. */
+  readonly previous: readonly PreviousKey[];
   readonly expires_at: Date | null;
   /** Requests a minute, in place of the limits of the configuration; a batch counts by its events. */
   readonly rate_limit_per_minute: number | null;
@@ -40,6 +46,8 @@ export type NewApiKey = Pick<
 export const LONGEST_API_KEY_NAME = 100;
 /** How long a rotated key goes on working unless told otherwise: one day. */
 export const ROTATION_GRACE_SECONDS = 86_400;
+/** Keys from before rotations that are accepted at a time. */
+export const MOST_PREVIOUS_KEYS = 10;
 export const LONGEST_ROTATION_GRACE_SECONDS = 30 * 86_400;
 export const HIGHEST_RATE_LIMIT = 100_000_000;
 
@@ -63,7 +71,26 @@ export function usability(key: ApiKey, now: number): 'usable' | 'revoked' | 'exp
 
 /** The hashes that are accepted now. */
 export function acceptedHashes(key: ApiKey, now: number): readonly string[] {
-  return key.previous !== null && key.previous.until.getTime() > now
-    ? [key.hash, key.previous.hash]
-    : [key.hash];
+  return [key.hash, ...stillAccepted(key.previous, now).map(({ hash }) => hash)];
+}
+
+/**
+ * What is accepted beside the next key after a rotation: the key until now for the grace, and every one before until the
+ * end that was promised. Without a grace all of them end: whoever gives none has no use for any of them.
+ *
+ * @returns undefined when they would be too many
+ */
+export function previousAfterRotation(
+  key: ApiKey,
+  graceSeconds: number,
+  now: number,
+): readonly PreviousKey[] | undefined {
+  const replaced = { hash: key.hash, until: new Date(now + graceSeconds * 1_000) };
+  if (graceSeconds === 0) return [replaced];
+  const all = [replaced, ...stillAccepted(key.previous, now)];
+  return all.length > MOST_PREVIOUS_KEYS ? undefined : all;
+}
+
+function stillAccepted(previous: readonly PreviousKey[], now: number): readonly PreviousKey[] {
+  return previous.filter(({ until }) => until.getTime() > now);
 }

@@ -13,6 +13,12 @@ export const ENDPOINT_TRANSITIONS = {
 export const SUBSCRIPTIONS = [...EVENT_TYPES, ALL_EVENTS] as const;
 export type Subscription = (typeof SUBSCRIPTIONS)[number];
 
+/** A secret from before a rotation, sealed, and until when it signs too. */
+export interface PreviousSecret {
+  readonly sealed: string;
+  readonly until: number;
+}
+
 /** A receiver that somebody registered. */
 export interface WebhookEndpoint {
   readonly id: string;
@@ -27,14 +33,16 @@ export interface WebhookEndpoint {
   readonly updated_at: number;
   /** Sealed. */
   readonly secret: string;
-  /** The one before the last rotation, sealed, and until when it signs too. */
-  readonly previous_secret: { readonly sealed: string; readonly until: number } | undefined;
+  /** The newest first. */
+  readonly previous_secrets: readonly PreviousSecret[];
 }
 
 /** Endpoints of one installation. Each event costs a delivery for each of them. */
 export const MOST_ENDPOINTS = 100;
 /** After a rotation the old secret signs too, so that receivers can change over without losing a delivery. */
 export const ROTATION_MILLISECONDS = 24 * 3_600_000;
+/** Secrets from before rotations that sign at a time: each is one more signature of every delivery. */
+export const MOST_PREVIOUS_SECRETS = 5;
 /** An endpoint that took nothing for so long gets nothing any more. A delivery's last attempt comes a little later. */
 export const FAILING_LIMIT_MILLISECONDS = 3 * 24 * 3_600_000;
 
@@ -45,6 +53,14 @@ const WEB_PORTS: ReadonlySet<number> = new Set([80, 443]);
 /** For whom the secrets of an endpoint are sealed: they open for no other record. */
 export function secretOwner(endpointId: string): string {
   return `webhook-endpoint:${endpointId}`;
+}
+
+/** Those that sign beside the current one. */
+export function signingPreviousSecrets(
+  { previous_secrets: all }: Pick<WebhookEndpoint, 'previous_secrets'>,
+  now: number,
+): readonly PreviousSecret[] {
+  return all.filter(({ until }) => until > now);
 }
 
 /** Why the text is no address that webhooks are sent to. */

@@ -9,6 +9,7 @@ import {
 import {
   FAILING_LIMIT_MILLISECONDS,
   secretOwner,
+  signingPreviousSecrets,
   type WebhookEndpoint,
 } from '../../domain/webhooks/endpoint.ts';
 import { excerptOf } from '../../domain/webhooks/excerpt.ts';
@@ -86,8 +87,8 @@ export function createDeliver(
 
   /** The secrets that sign now, the current one first. */
   function openSecrets(endpoint: WebhookEndpoint, run: Run): string[] | undefined {
-    const { previous_secret: previous } = endpoint;
-    const sealed = [endpoint.secret, ...(previous && previous.until > Date.now() ? [previous.sealed] : [])];
+    const previous = signingPreviousSecrets(endpoint, Date.now());
+    const sealed = [endpoint.secret, ...previous.map((secret) => secret.sealed)];
     try {
       if (secretBox) return sealed.map((text) => secretBox.open(text, secretOwner(endpoint.id)));
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { Connection } from 'mongoose';
-import { secretOwner, type WebhookEndpoint } from '../../domain/webhooks/endpoint.ts';
+import { secretOwner, signingPreviousSecrets, type WebhookEndpoint } from '../../domain/webhooks/endpoint.ts';
 import { listEndpoints, resealSecrets } from '../../models/webhookEndpoints.ts';
 import { type SecretBox, UnreadableSecretError } from '../../runtime/secretBox.ts';
 import type { Run } from '../handlers.ts';
@@ -19,7 +19,10 @@ export async function resealEndpoints(connection: Connection, box: SecretBox, ru
       const again = (sealed: string) => box.seal(box.open(sealed, owner), owner);
       await resealSecrets(connection, endpoint, {
         secret: again(endpoint.secret),
-        previous: endpoint.previous_secret && again(endpoint.previous_secret.sealed),
+        previous_secrets: signingPreviousSecrets(endpoint, Date.now()).map(({ sealed, until }) => ({
+          sealed: again(sealed),
+          until,
+        })),
       });
       resealed += 1;
     } catch (error) {
@@ -33,7 +36,8 @@ export async function resealEndpoints(connection: Connection, box: SecretBox, ru
   return resealed;
 }
 
+/** What does not sign any more need not be readable. */
 function isCurrent(box: SecretBox, endpoint: WebhookEndpoint): boolean {
-  const { secret, previous_secret: previous } = endpoint;
-  return box.isCurrent(secret) && (!previous || box.isCurrent(previous.sealed));
+  const previous = signingPreviousSecrets(endpoint, Date.now());
+  return box.isCurrent(endpoint.secret) && previous.every(({ sealed }) => box.isCurrent(sealed));
 }

@@ -1,13 +1,13 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { LONGEST_TEXT } from '../../../domain/credits/limits.ts';
-import type { Fields } from '../../body/readFields.ts';
 import { BadRequestError, type HttpError, NotFoundError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
 import {
   answerToBody,
   balanceAfter,
   type Refused,
+  type SentBody,
   Timestamp,
   timestampText,
   writeAndAnswer,
@@ -58,13 +58,13 @@ export function addCreditsRoute(dependencies: CreditsRouteDependencies): Route {
       },
     },
     handle: (request, response) =>
-      answerToBody(request, (sent) => addCredits(dependencies, sent, request, response)),
+      answerToBody(request, (body) => addCredits(dependencies, body, request, response)),
   };
 }
 
 async function addCredits(
   { ledger, firstContact }: CreditsRouteDependencies,
-  sent: Fields,
+  { sent, since }: SentBody,
   request: Request,
   response: Response,
 ): Promise<void> {
@@ -82,6 +82,7 @@ async function addCredits(
   await writeAndAnswer(ledger, request, response, {
     command,
     sent,
+    since,
     show: (done) => ({
       user_id: command.user_id,
       credits_added: command.amount,

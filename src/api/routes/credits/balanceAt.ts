@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { balanceAt } from '../../../models/ledgerReads.ts';
+import { balanceAt } from '../../../models/ledgerBalanceAt.ts';
 import { answerJson } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { badRequestFrom } from '../../errors.ts';
@@ -29,7 +29,8 @@ export function balanceAtRoute(dependencies: CreditsRouteDependencies): Route {
     cors: 'configured',
     documentation: {
       summary: 'Balance of a user at a moment',
-      description: 'The sum of all entries up to then; 0 before the user existed.',
+      description:
+        'The sum of all entries up to then, with the holds and credits that had ended by then, also where that was booked later; 0 before the user existed.',
       tags: ['Credits'],
       requestParams: { query: BalanceQuery },
       responses: {

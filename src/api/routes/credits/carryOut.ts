@@ -34,6 +34,7 @@ export async function carryOut(
     outcome.kind === 'done'
       ? { status, body: JSON.stringify(show(outcome)) }
       : refusalReply(refusedByLedger(outcome), request);
-  const answer = executeOnce(ledger, request, command, body, reply);
+  const asked = { command, sent: body, since: performance.now() };
+  const answer = executeOnce(ledger, request, asked, reply);
   answerOnce(request, response, await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', answer));
 }

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import type { LedgerCommand, LedgerOutcome } from '../../../domain/credits/ledger.ts';
+import type { LedgerOutcome } from '../../../domain/credits/ledger.ts';
 import type { Reply } from '../../../models/idempotency.ts';
 import type { Ledger } from '../../../models/ledger.ts';
 import type { Fields } from '../../body/readFields.ts';
@@ -8,10 +8,16 @@ import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import type { HttpError } from '../../errors.ts';
 import { answerOnce, refusalReply } from '../../idempotency.ts';
 import { readContractBody } from './contractFields.ts';
-import { executeOnce } from './executeOnce.ts';
+import { executeOnce, type RequestedCommand } from './executeOnce.ts';
 
 export type Done = Extract<LedgerOutcome, { kind: 'done' }>;
 export type Refused = Extract<LedgerOutcome, { kind: 'refused' }>;
+
+export interface SentBody {
+  readonly sent: Fields;
+  /** When it was read, in `performance.now()`. */
+  readonly since: number;
+}
 
 /**
  * Reads the body, for which a client on a slow line has its own time limit, and counts the time for the answer from there.
@@ -21,18 +27,15 @@ export type Refused = Extract<LedgerOutcome, { kind: 'refused' }>;
  */
 export async function answerToBody(
   request: Request,
-  answer: (sent: Fields) => Promise<void>,
+  answer: (body: SentBody) => Promise<void>,
   limitBytes?: number,
 ): Promise<void> {
   const sent = await readContractBody(request, limitBytes);
-  await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', answer(sent));
+  await withinDeadline(ANSWER_MILLISECONDS, 'MongoDB', answer({ sent, since: performance.now() }));
 }
 
 /** A write of the contract to the ledger. */
-export interface ContractWrite {
-  readonly command: LedgerCommand;
-  /** The fields as sent, which an Idempotency-Key stands for. */
-  readonly sent: Fields;
+export interface ContractWrite extends RequestedCommand {
   readonly show: (done: Done) => object;
   readonly refuse: (refused: Refused) => HttpError;
 }
@@ -46,11 +49,11 @@ export async function writeAndAnswer(
   ledger: Ledger,
   request: Request,
   response: Response,
-  { command, sent, show, refuse }: ContractWrite,
+  { show, refuse, ...asked }: ContractWrite,
 ): Promise<void> {
   const reply = (outcome: LedgerOutcome): Reply =>
     outcome.kind === 'done' ? successReply(show(outcome)) : refusalReply(refuse(outcome), request);
-  answerOnce(request, response, await executeOnce(ledger, request, command, sent, reply));
+  answerOnce(request, response, await executeOnce(ledger, request, asked, reply));
 }
 
 /** Clients look at `success`, hardly ever at the status. */

@@ -2,10 +2,16 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { storageFigures } from '../../../domain/workspace/storage.ts';
 import { findSpace } from '../../../models/workspaceReads.ts';
-import type { Fields } from '../../body/readFields.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
-import { answerToBody, balanceAfter, Timestamp, timestampText, writeAndAnswer } from './contractAnswers.ts';
+import {
+  answerToBody,
+  balanceAfter,
+  type SentBody,
+  Timestamp,
+  timestampText,
+  writeAndAnswer,
+} from './contractAnswers.ts';
 import { isAbsent, nameField, requireFields, textField } from './contractFields.ts';
 import { KeyHeader, UserId, WRITE_REFUSALS } from './creditFields.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
@@ -57,13 +63,13 @@ export function createUserRoute(dependencies: CreditsRouteDependencies): Route {
       },
     },
     handle: (request, response) =>
-      answerToBody(request, (sent) => createUser(dependencies, sent, request, response)),
+      answerToBody(request, (body) => createUser(dependencies, body, request, response)),
   };
 }
 
 async function createUser(
   { connection, ledger }: CreditsRouteDependencies,
-  sent: Fields,
+  { sent, since }: SentBody,
   request: Request,
   response: Response,
 ): Promise<void> {
@@ -81,6 +87,7 @@ async function createUser(
   await writeAndAnswer(ledger, request, response, {
     command: { kind: 'create-user', ...user, initial_credits },
     sent,
+    since,
     show: (done) => ({
       user: {
         ...user,

@@ -1,10 +1,16 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { LONGEST_TEXT } from '../../../domain/credits/limits.ts';
-import type { Fields } from '../../body/readFields.ts';
 import { BadRequestError } from '../../errors.ts';
 import type { Route } from '../../route.ts';
-import { answerToBody, balanceAfter, Timestamp, timestampText, writeAndAnswer } from './contractAnswers.ts';
+import {
+  answerToBody,
+  balanceAfter,
+  type SentBody,
+  Timestamp,
+  timestampText,
+  writeAndAnswer,
+} from './contractAnswers.ts';
 import { isAbsent, nameField, positiveInteger, requireFields, textField } from './contractFields.ts';
 import { Amount, AppName, KeyHeader, UserId, WRITE_REFUSALS } from './creditFields.ts';
 import type { CreditsRouteDependencies } from './dependencies.ts';
@@ -56,13 +62,13 @@ export function deductCreditsRoute(dependencies: CreditsRouteDependencies): Rout
       },
     },
     handle: (request, response) =>
-      answerToBody(request, (sent) => deductCredits(dependencies, sent, request, response)),
+      answerToBody(request, (body) => deductCredits(dependencies, body, request, response)),
   };
 }
 
 async function deductCredits(
   { ledger, firstContact }: CreditsRouteDependencies,
-  sent: Fields,
+  { sent, since }: SentBody,
   request: Request,
   response: Response,
 ): Promise<void> {
@@ -79,6 +85,7 @@ async function deductCredits(
   await writeAndAnswer(ledger, request, response, {
     command,
     sent,
+    since,
     show: (done) => ({
       credits_deducted: command.amount,
       new_balance: balanceAfter(done),

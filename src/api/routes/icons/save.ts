@@ -11,14 +11,13 @@ import type { WorkspaceWrite } from '../../../models/workspaceWriter.ts';
 import type { ObjectStorage } from '../../../platforms/storage/objectStorage.ts';
 import { parseJsonObject } from '../../body/json.ts';
 import { readBody } from '../../body/readBody.ts';
-import { withinDeadline } from '../../deadline.ts';
+import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
 import { BadRequestError, badRequestFrom, ConflictError, HttpError, NotFoundError } from '../../errors.ts';
 import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
 import type { Route } from '../../route.ts';
 import { KeyHeader, UserId } from '../credits/creditFields.ts';
 import type { IconsRouteDependencies } from './dependencies.ts';
 import { imageUrl } from './imageUrl.ts';
-import { timeLeft } from './serveObject.ts';
 
 type SaveDependencies = Pick<IconsRouteDependencies, 'connection' | 'environment' | 'storage' | 'workspace'>;
 
@@ -81,35 +80,34 @@ export function saveRoute(dependencies: SaveDependencies): Route {
   };
 }
 
-async function save(
-  { connection, environment, storage, workspace }: SaveDependencies,
-  request: Request,
-  response: Response,
-): Promise<void> {
+async function save(dependencies: SaveDependencies, request: Request, response: Response): Promise<void> {
   const sent = parseJsonObject(await readBody(request, BODY_LIMIT_BYTES));
   const body = SaveBody.safeParse(sent);
   if (!body.success) throw badRequestFrom(body.error, 'body');
   const user_id = workspaceOf(request.context.caller, body.data.user_id);
   const path = pathOf(body.data.image_url);
-  const finding = findStored(connection, storage, path);
-  const icon = await withinDeadline(timeLeft(request), 'What is stored', finding);
-  if (!icon) throw new NotFoundError('Image not found');
-  const address = imageUrl(environment, path);
-  const writing = writeOnce(workspace, user_id, {
+  const address = imageUrl(dependencies.environment, path);
+  const once = onceOf(request, sent);
+  const saving = saveStored(dependencies, user_id, path, (icon) => ({
     command: { kind: 'save', project: projectOf(icon, user_id, address, body.data.title), icon: path },
     reply: (outcome) => replyTo(outcome, address, request),
-    once: onceOf(request, sent),
-  });
-  answerOnce(request, response, await withinDeadline(timeLeft(request), 'MongoDB', writing));
+    once,
+  }));
+  answerOnce(request, response, await withinDeadline(ANSWER_MILLISECONDS, 'What is stored', saving));
 }
 
-async function writeOnce(
-  { firstContact, writer }: SaveDependencies['workspace'],
+/** The time until the write counts too: it is not begun when the client is about to be told to come back. */
+async function saveStored(
+  { connection, storage, workspace }: SaveDependencies,
   userId: string,
-  write: WorkspaceWrite,
+  path: string,
+  writeOf: (icon: StoredIcon) => WorkspaceWrite,
 ): Promise<OnceAnswer> {
-  await firstContact(userId);
-  return writer.write(write);
+  const since = performance.now();
+  const icon = await findStored(connection, storage, path);
+  if (!icon) throw new NotFoundError('Image not found');
+  await workspace.firstContact(userId);
+  return workspace.writer.write(writeOf(icon), since);
 }
 
 /** The file only has to be there once: a clearing deletes the record first, and then nothing is saved. */

@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { ENDPOINT_STATUSES, SUBSCRIPTIONS, type WebhookEndpoint } from '../../../domain/webhooks/endpoint.ts';
+import {
+  ENDPOINT_STATUSES,
+  SUBSCRIPTIONS,
+  signingPreviousSecrets,
+  type WebhookEndpoint,
+} from '../../../domain/webhooks/endpoint.ts';
 
 const Instant = z.iso.datetime();
 
@@ -31,7 +36,7 @@ export const EndpointList = z.object({ webhooks: z.array(Endpoint) }).meta({ id:
 
 /** What a client sees of an endpoint: never a secret. */
 export function endpointView(endpoint: WebhookEndpoint): z.infer<typeof Endpoint> {
-  const { previous_secret: previous } = endpoint;
+  const [previous] = signingPreviousSecrets(endpoint, Date.now());
   return {
     id: endpoint.id,
     url: endpoint.url,
@@ -40,7 +45,7 @@ export function endpointView(endpoint: WebhookEndpoint): z.infer<typeof Endpoint
     status: endpoint.status,
     disabled_reason: endpoint.disabled_reason ?? null,
     failing_since: instantText(endpoint.failing_since),
-    previous_secret_until: previous && previous.until > Date.now() ? instantText(previous.until) : null,
+    previous_secret_until: instantText(previous?.until),
     created_at: new Date(endpoint.created_at).toISOString(),
     updated_at: new Date(endpoint.updated_at).toISOString(),
   };

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { MOST_ENDPOINTS, secretOwner } from '../../../domain/webhooks/endpoint.ts';
+import { MOST_ENDPOINTS, MOST_PREVIOUS_SECRETS, secretOwner } from '../../../domain/webhooks/endpoint.ts';
 import { newSecret } from '../../../domain/webhooks/signature.ts';
 import {
   addEndpoint,
@@ -11,6 +11,7 @@ import {
   removeEndpoint,
   rotateSecret,
   TooManyEndpointsError,
+  TooManyPreviousSecretsError,
 } from '../../../models/webhookEndpoints.ts';
 import { answerJson } from '../../answer.ts';
 import { ANSWER_MILLISECONDS, withinDeadline } from '../../deadline.ts';
@@ -127,7 +128,7 @@ export function endpointRoutes(dependencies: WebhookRouteDependencies): readonly
       documentation: {
         summary: 'Replace the secret of a receiver',
         description:
-          'For 24 hours the old secret signs too: deliveries then carry two signatures, and receivers can change over in between.',
+          'For 24 hours the old secret signs too: deliveries then carry a signature with each, and receivers can change over in between. Rotating again does not end it sooner.',
         tags: TAGS,
         requestParams: { path: EndpointPath },
         responses: {
@@ -136,7 +137,9 @@ export function endpointRoutes(dependencies: WebhookRouteDependencies): readonly
             content: { 'application/json': { schema: EndpointWithSecret } },
           },
           404: NOT_FOUND,
-          409: { description: 'Somebody else rotated it at the same moment' },
+          409: {
+            description: `Somebody else rotated it at the same moment, or it was rotated ${MOST_PREVIOUS_SECRETS} times within 24 hours`,
+          },
         },
       },
       handle: (request, response) => soon(rotate(dependencies, request, response)),
@@ -230,11 +233,17 @@ async function rotate(
   request: Request,
   response: Response,
 ): Promise<void> {
+  const since = performance.now();
+  const { connection } = dependencies;
   const box = requireSecretBox(dependencies);
   const endpoint = await requireEndpoint(dependencies, request);
   const secret = newSecret();
   const sealed = box.seal(secret, secretOwner(endpoint.id));
-  const rotated = await rotateSecret(dependencies.connection, endpoint.id, endpoint.secret, sealed);
+  const rotated = await rotateSecret(connection, endpoint.id, endpoint.secret, sealed, since).catch(
+    (error: unknown) => {
+      throw error instanceof TooManyPreviousSecretsError ? new ConflictError(error.message) : error;
+    },
+  );
   if (!rotated) throw new ConflictError('The secret was changed by somebody else at the same moment');
   request.context.logFields = { endpoint_id: endpoint.id };
   response.setHeader('Cache-Control', 'no-store');

@@ -9,7 +9,13 @@ import type { Fields } from '../../body/readFields.ts';
 import { BadRequestError, type HttpError, NotFoundError } from '../../errors.ts';
 import { answerOnce, onceOf, refusalReply } from '../../idempotency.ts';
 import type { Route } from '../../route.ts';
-import { answerToBody, successReply, Timestamp, timestampText } from '../credits/contractAnswers.ts';
+import {
+  answerToBody,
+  type SentBody,
+  successReply,
+  Timestamp,
+  timestampText,
+} from '../credits/contractAnswers.ts';
 import { isAbsent, longTextField, nameField, requireFields, textField } from '../credits/contractFields.ts';
 import { KeyHeader, UserId, WRITE_REFUSALS } from '../credits/creditFields.ts';
 import type { WorkspaceRouteDependencies } from './dependencies.ts';
@@ -64,24 +70,24 @@ export function saveProjectRoute(dependencies: WorkspaceRouteDependencies): Rout
       },
     },
     handle: (request, response) =>
-      answerToBody(request, (sent) => save(dependencies, sent, request, response), BODY_LIMIT_BYTES),
+      answerToBody(request, (body) => save(dependencies, body, request, response), BODY_LIMIT_BYTES),
   };
 }
 
 async function save(
   { writer, firstContact }: WorkspaceRouteDependencies,
-  sent: Fields,
+  { sent, since }: SentBody,
   request: Request,
   response: Response,
 ): Promise<void> {
   const project = readProject(sent);
   await firstContact(project.user_id);
-  const answer = await writer.write({
+  const write = {
     command: { kind: 'save', project },
-    reply: (outcome) => replyTo(outcome, request),
+    reply: (outcome: WorkspaceOutcome) => replyTo(outcome, request),
     once: onceOf(request, sent),
-  });
-  answerOnce(request, response, answer);
+  } as const;
+  answerOnce(request, response, await writer.write(write, since));
 }
 
 function readProject(sent: Fields): NewProject {
