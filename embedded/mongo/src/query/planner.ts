@@ -48,7 +48,7 @@ export function planQuery(collection: Collection, query: PlannedQuery): Plan {
     return {
       kind: 'ids',
       keys: [...keys],
-      exact: Object.keys(filter).length === 1,
+      exact: asksForIdsOnly(filter),
       providesSort: keys.size <= 1,
     };
   }
@@ -63,6 +63,16 @@ export function planQuery(collection: Collection, query: PlannedQuery): Plan {
   if (best !== null) return best.plan;
   if (bounds.has('_id') || sortedById(query) !== null) return idOrderPlan(bounds, query);
   return { kind: 'collection' };
+}
+
+/** Whether the ids found say all that the filter asks: nothing stands beside `_id`, nor beside its `$eq` or `$in`. */
+function asksForIdsOnly(filter: Document): boolean {
+  const [name, ...others] = Object.keys(filter);
+  if (name !== '_id' || others.length > 0) return false;
+  const { _id: condition } = filter;
+  if (!isDocument(condition)) return true;
+  const operators = Object.keys(condition);
+  return !operators[0]?.startsWith('$') || operators.length === 1;
 }
 
 /** Index keys order and fold strings in one way; values of other types do not care. */
@@ -200,8 +210,13 @@ function fieldRange(
   const typeStart = field.descending ? invertKey(tag) : tag;
   return {
     low: first === undefined ? typeStart : encode(first.value) + (first.inclusive ? '' : end),
-    high: last === undefined ? typeStart + end : encode(last.value) + (last.inclusive ? end : ''),
+    high: last === undefined ? following(typeStart) : encode(last.value) + (last.inclusive ? end : ''),
   };
+}
+
+/** Lies above every key that starts with this tag. `end` does not: what an inverted key goes on with may be as high. */
+function following(typeStart: string): string {
+  return String.fromCharCode(typeStart.charCodeAt(0) + 1);
 }
 
 /** A partial or sparse index can serve a filter only when everything that matches is in the index. */
