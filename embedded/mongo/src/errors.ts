@@ -34,6 +34,7 @@ const codes = {
   CommandNotSupported: 115,
   DocumentValidationFailure: 121,
   ExceededMemoryLimit: 146,
+  CannotIndexParallelArrays: 171,
   TransactionTooOld: 225,
   SnapshotUnavailable: 246,
   NoSuchTransaction: 251,

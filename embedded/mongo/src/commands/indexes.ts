@@ -96,7 +96,7 @@ function filled(collection: Collection, specification: IndexSpecification): Orde
   for (const record of collection.allRecords()) {
     const version = visibleVersion(record, latestView);
     if (version === null) continue;
-    for (const key of index.keysOf(version.document)) {
+    for (const key of index.keysOfNew(version.document)) {
       if (specification.unique === true && [...index.recordsWith(key)].length > 0) {
         const values = index.fields.map(({ path, parts }): [string, Value] => [
           path,

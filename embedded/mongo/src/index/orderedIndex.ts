@@ -4,7 +4,7 @@ import type { Document, Value } from '../bson/values.ts';
 import type { Predicate } from '../query/predicate.ts';
 import type { StoredRecord } from '../store/record.ts';
 import { tieLength } from '../store/record.ts';
-import { type Fold, fieldKeys, type IndexField } from './keys.ts';
+import { arrayKeys, type Fold, fieldKey, type IndexField, refuseParallelArrays } from './keys.ts';
 import type { IndexSpecification } from './specification.ts';
 
 // the package is CommonJS: under Node its class is the default's `default`
@@ -12,6 +12,10 @@ const BTree = sortedBtree.default;
 
 function compareKeys(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function acceptParallelArrays(): void {
+  // every element of one is paired with every element of the other
 }
 
 /** A secondary index: encoded keys in order, each with the record that has it. */
@@ -57,19 +61,32 @@ export class OrderedIndex {
 
   /** The keys under which a document is found; none when the index is partial or sparse and leaves it out. */
   keysOf(document: Document): string[] {
+    return this.keys(document, acceptParallelArrays);
+  }
+
+  /**
+   * The keys of a document that is about to be written. Those of a document that is stored do not throw, because
+   * earlier versions wrote parallel arrays.
+   * @throws MongoServerError CannotIndexParallelArrays
+   */
+  keysOfNew(document: Document): string[] {
+    return this.keys(document, refuseParallelArrays);
+  }
+
+  private keys(document: Document, onParallel: (first: string, second: string) => void): string[] {
     if (this.partial !== null && !this.partial(document)) return [];
     if (this.specification.sparse === true && !this.hasAnyField(document)) return [];
-    let keys = [''];
+    let joined = '';
     for (const field of this.fields) {
-      const next = fieldKeys(document, field, this.fold);
-      if (typeof next === 'string') {
-        for (let index = 0; index < keys.length; index++) keys[index] += next;
-      } else {
-        this.isMultikey = true;
-        keys = keys.flatMap((key) => next.map((suffix) => key + suffix));
+      const key = fieldKey(document, field, this.fold);
+      if (key === null) {
+        const keys = arrayKeys(document, this.fields, this.fold, onParallel);
+        if (keys.length > 1) this.isMultikey = true;
+        return keys;
       }
+      joined += key;
     }
-    return keys;
+    return [joined];
   }
 
   private hasAnyField(document: Document): boolean {

@@ -138,6 +138,7 @@ function indexPlan(
   for (const field of fields) {
     const equals = bounds.get(field.path)?.equals;
     if (equals === undefined || !canUse(equals) || prefixes.length * equals.length > maximumLookups) break;
+    if (sharesArray(index, used)) break;
     const keys = new Set(equals.map((value) => oriented(keyString(value, index.fold), field)));
     prefixes = prefixes.flatMap((prefix) => [...keys].map((key) => prefix + key));
     used++;
@@ -147,6 +148,7 @@ function indexPlan(
   const range =
     next !== undefined &&
     nextBounds !== undefined &&
+    !sharesArray(index, used) &&
     (nextBounds.low ?? nextBounds.high) !== undefined &&
     specification.collation === undefined &&
     canUse([nextBounds.low?.value ?? null, nextBounds.high?.value ?? null])
@@ -169,6 +171,12 @@ function indexPlan(
     providesSort: order !== null,
   };
   return { plan, score };
+}
+
+/** One element of an array may satisfy this field's condition and another that of a field before it, which no key holds. */
+function sharesArray({ isMultikey, fields }: OrderedIndex, position: number): boolean {
+  const root = fields[position]?.parts[0];
+  return isMultikey && fields.slice(0, position).some(({ parts }) => parts[0] === root);
 }
 
 function oriented(key: string, field: IndexField): string {
