@@ -40,7 +40,7 @@ const knownElsewhere = new Set([
 
 /** @throws MongoServerError 40324 for an unknown stage, CommandNotSupported for one this server lacks */
 export function compilePipeline(stages: readonly Value[], context: PipelineContext): Stage[] {
-  return stages.map((stage) => {
+  return stages.map((stage, position) => {
     const entries = isDocument(stage) ? Object.entries(stage) : [];
     const [[name, specification] = []] = entries;
     if (name === undefined || specification === undefined || entries.length !== 1) {
@@ -54,6 +54,8 @@ export function compilePipeline(stages: readonly Value[], context: PipelineConte
       if (knownElsewhere.has(name)) throw notSupported(`the aggregation stage ${name}`);
       throw new MongoServerError('UnknownStage', `Unrecognized pipeline stage name: '${name}'`);
     }
+    if ((name === '$out' || name === '$merge') && position < stages.length - 1)
+      throw new MongoServerError('Location40601', `${name} can only be the final stage in the pipeline`);
     return compiler(specification, context);
   });
 }

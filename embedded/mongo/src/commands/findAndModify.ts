@@ -7,7 +7,7 @@ import { compileProjection, type Projection } from '../query/projection.ts';
 import { latestView } from '../store/record.ts';
 import { removeDocument } from '../store/writes.ts';
 import { executeUpdate, newProgress } from '../update/execute.ts';
-import { compileUpdate } from '../update/update.ts';
+import { compileUpdate, isReplacement } from '../update/update.ts';
 import type { Command, CommandContext, CommandReply } from './command.ts';
 import { arrayField, booleanField, collectionName, documentField } from './fields.ts';
 import { retryWhileLocked } from './lockWait.ts';
@@ -79,6 +79,7 @@ function updateOne(context: CommandContext): CommandReply {
   const statement = {
     ...parts,
     update: compileUpdate(body.update, arrayField(body, 'arrayFilters') ?? [], parts.variables),
+    isReplacement: isReplacement(body.update),
     multi: false,
     upsert,
     beforeChange: (before: Document | null, after: Document) => {

@@ -1,6 +1,7 @@
 import { equalValues } from '../bson/compare.ts';
 import { invertKey, keyString, typeTag } from '../bson/keyString.ts';
-import { type Document, isArray, isDocument, type Value } from '../bson/values.ts';
+import { toNumber } from '../bson/numbers.ts';
+import { type Document, isArray, isDocument, isNumeric, type Value } from '../bson/values.ts';
 import { badValue } from '../errors.ts';
 import type { Fold, IndexField } from '../index/keys.ts';
 import type { OrderedIndex } from '../index/orderedIndex.ts';
@@ -17,7 +18,7 @@ export interface KeyRange {
 
 /** How candidates for a filter are found. All but an exact plan are checked against the filter. */
 export type Plan =
-  | { kind: 'collection' }
+  | { kind: 'collection'; reversed: boolean; providesSort: boolean }
   | { kind: 'ids'; keys: readonly string[]; exact: boolean; providesSort: boolean }
   | { kind: 'idOrder'; range: KeyRange; reversed: boolean; providesSort: boolean }
   | {
@@ -40,7 +41,8 @@ const idField: IndexField = { path: '_id', parts: ['_id'], descending: false };
 
 /** Chooses an index by what the filter fixes (equalities, then a range) and what the sort needs. */
 export function planQuery(collection: Collection, query: PlannedQuery): Plan {
-  const { filter, collation, hint } = query;
+  const { filter, sort, collation, hint } = query;
+  if (sort.some(({ path }) => path === '$natural')) return naturalSortPlan(sort, hint);
   const bounds = boundsOf(filter);
   const idEquals = bounds.get('_id')?.equals;
   if (hint === undefined && idEquals !== undefined && usable(idEquals, undefined, collation)) {
@@ -53,7 +55,7 @@ export function planQuery(collection: Collection, query: PlannedQuery): Plan {
     };
   }
   const hinted = hint === undefined ? undefined : hintedIndex(collection, hint);
-  if (hinted === 'natural') return { kind: 'collection' };
+  if (hinted === 'natural') return { kind: 'collection', reversed: isReversed(hint), providesSort: false };
   if (hinted === 'ids') return idOrderPlan(bounds, query);
   let best: { plan: Plan; score: number } | null = null;
   for (const index of hinted === undefined ? collection.indexes : [hinted]) {
@@ -62,7 +64,22 @@ export function planQuery(collection: Collection, query: PlannedQuery): Plan {
   }
   if (best !== null) return best.plan;
   if (bounds.has('_id') || sortedById(query) !== null) return idOrderPlan(bounds, query);
-  return { kind: 'collection' };
+  return { kind: 'collection', reversed: false, providesSort: false };
+}
+
+function naturalSortPlan([field, ...others]: readonly SortField[], hint: Value | undefined): Plan {
+  if (field === undefined || others.length > 0) throw badValue("Cannot include '$natural' in compound sort");
+  if (hint !== undefined && !(isDocument(hint) && '$natural' in hint))
+    throw badValue('Cannot use a $hint with a $natural sort');
+  return { kind: 'collection', reversed: field.descending, providesSort: true };
+}
+
+/** The direction of a `$natural` hint. */
+function isReversed(hint: Value | undefined): boolean {
+  const direction = isDocument(hint) && isNumeric(hint.$natural) ? toNumber(hint.$natural) : 0;
+  if (direction !== 1 && direction !== -1)
+    throw badValue('$natural hint cannot be set to a value other than -1 or 1.');
+  return direction === -1;
 }
 
 /** Whether the ids found say all that the filter asks: nothing stands beside `_id`, nor beside its `$eq` or `$in`. */

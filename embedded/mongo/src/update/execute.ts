@@ -14,6 +14,7 @@ import { documentFromFilter, type Update } from './update.ts';
 export interface UpdateStatement {
   filter: Document;
   update: Update;
+  isReplacement: boolean;
   multi: boolean;
   upsert: boolean;
   sort?: Document | undefined;
@@ -68,11 +69,11 @@ export function executeUpdate(
 function insertFromFilter(
   store: Store,
   collection: Collection,
-  { filter, update, beforeChange }: UpdateStatement,
+  { filter, update, isReplacement, beforeChange }: UpdateStatement,
   transaction: Transaction | null,
   progress: UpdateProgress,
 ): void {
-  const { document } = update(documentFromFilter(filter), filter, true);
+  const { document } = update(documentFromFilter(filter, isReplacement), filter, true);
   const id = document._id ?? new ObjectId();
   if (isArray(id) || id instanceof BSONRegExp)
     throw new MongoServerError('InvalidIdField', "The '_id' value cannot be an array or a regex");

@@ -2,7 +2,7 @@ import { keyString } from '../../bson/keyString.ts';
 import { toNumber } from '../../bson/numbers.ts';
 import { anyAtPath } from '../../bson/paths.ts';
 import { type Document, isArray, isDocument, isNumeric, type Value } from '../../bson/values.ts';
-import { failedToParse, notSupported } from '../../errors.ts';
+import { failedToParse, MongoServerError, notSupported } from '../../errors.ts';
 import { compileFilter } from '../../query/filter.ts';
 import { Draft } from '../../update/draft.ts';
 import { bindVariables, compileExpression, valueAtPath } from '../expression.ts';
@@ -98,6 +98,14 @@ const lookup: StageCompiler = (specification, context) => {
 
 function arrayOfStages(value: Value, name: string): Value[] {
   if (!isArray(value)) throw failedToParse(`the pipeline of ${name} must be an array`);
+  for (const stage of value) {
+    const output = ['$out', '$merge'].find((one) => isDocument(stage) && one in stage);
+    if (output !== undefined)
+      throw new MongoServerError(
+        name === '$lookup' ? 'Location51047' : 'Location31441',
+        `${output} is not allowed within a ${name}'s sub-pipeline`,
+      );
+  }
   return value;
 }
 
