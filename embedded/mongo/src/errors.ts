@@ -64,6 +64,7 @@ const codes = {
   Location40601: 40601,
   Location50752: 50752,
   Location51047: 51047,
+  Location51091: 51091,
   Location51270: 51270,
   Location16020: 16020,
   Location31249: 31249,

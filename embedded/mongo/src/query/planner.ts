@@ -267,7 +267,7 @@ function implies(bounds: Map<string, FieldBounds>, partial: Document): boolean {
       isDocument(condition) && Object.keys(condition).join() === '$exists' && condition.$exists === true;
     if (onlyExists) return excludesNull(field);
     if (field.equals === undefined || name.includes('.')) return false;
-    const matches = compileFilter({ [name]: condition });
+    const matches = compileFilter({ [name]: condition }, { isStored: true });
     return field.equals.every((value) => matches({ [name]: value }));
   });
 }

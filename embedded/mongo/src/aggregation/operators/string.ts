@@ -3,7 +3,7 @@ import { compareStrings } from '../../bson/compare.ts';
 import { toNumber } from '../../bson/numbers.ts';
 import { type Document, isNumeric, type Value } from '../../bson/values.ts';
 import { badValue, MongoServerError, typeMismatch } from '../../errors.ts';
-import { toRegExp } from '../../query/operators/evaluation.ts';
+import { toRegExp } from '../../query/regex/regExp.ts';
 import { textOf } from './conversion.ts';
 import {
   type Argument,

@@ -40,7 +40,11 @@ const all: FieldOperator = (operand, _condition, context) => {
   if (!isArray(operand)) throw badValue('$all needs an array');
   const isElemMatch = (element: Value) => isDocument(element) && Object.keys(element)[0] === '$elemMatch';
   const areElemMatches = operand.length > 0 && operand.every(isElemMatch);
-  if (!areElemMatches && operand.some((element) => isDocument(element) && isOperator(element)))
+  if (
+    !context.isStored &&
+    !areElemMatches &&
+    operand.some((element) => isDocument(element) && isOperator(element))
+  )
     throw badValue('no $ expressions in $all');
   const tests = operand.map((element) => context.compileCondition(element));
   return wholeValue(

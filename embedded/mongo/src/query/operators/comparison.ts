@@ -43,7 +43,7 @@ const inList: FieldOperator = (operand, _condition, context) => {
   const patterns: ValueTest[] = [];
   const plain: Value[] = [];
   for (const element of operand) {
-    if (element instanceof BSONRegExp) patterns.push(regularExpression(element));
+    if (element instanceof BSONRegExp) patterns.push(regularExpression(element, context));
     else plain.push(element);
   }
   const fold = context.collation?.fold;
