@@ -1,6 +1,5 @@
 import { type Document, isArray, isDocument } from '../bson/values.ts';
-import { notSupported } from '../errors.ts';
-import { parseCollation } from '../query/collation.ts';
+import { newFolding, parseCollation } from '../query/collation.ts';
 import { compileFilter } from '../query/filter.ts';
 import { OrderedIndex } from './orderedIndex.ts';
 import type { IndexSpecification } from './specification.ts';
@@ -11,13 +10,10 @@ import type { IndexSpecification } from './specification.ts';
  * @throws MongoServerError for a bad partial filter or collation
  */
 export function buildIndex(specification: IndexSpecification, isStored = false): OrderedIndex {
-  const collation = parseCollation(specification.collation);
-  if (collation?.specification.numericOrdering === true || collation?.specification.alternate === 'shifted') {
-    throw notSupported("an index collation with 'numericOrdering' or 'alternate'");
-  }
+  const collation = parseCollation(specification.collation, isStored);
   const { partialFilterExpression: partial } = specification;
   return new OrderedIndex(specification, {
-    fold: collation?.fold,
+    folding: newFolding(collation),
     partial: partial === undefined ? null : compileFilter(partial, { collation, isStored }),
     partialRoots: partial === undefined ? [] : rootsOf(partial),
   });

@@ -1,10 +1,11 @@
 import sortedBtree from 'sorted-btree';
 import { anyAtPath } from '../bson/paths.ts';
 import type { Document, Value } from '../bson/values.ts';
+import type { Folding } from '../query/folding.ts';
 import type { Predicate } from '../query/predicate.ts';
 import type { StoredRecord } from '../store/record.ts';
 import { tieLength } from '../store/record.ts';
-import { arrayKeys, type Fold, fieldKey, type IndexField, refuseParallelArrays } from './keys.ts';
+import { arrayKeys, fieldKey, type IndexField, refuseParallelArrays } from './keys.ts';
 import type { IndexSpecification } from './specification.ts';
 
 // the package is CommonJS: under Node its class is the default's `default`
@@ -22,7 +23,8 @@ function acceptParallelArrays(): void {
 export class OrderedIndex {
   readonly specification: IndexSpecification;
   readonly fields: readonly IndexField[];
-  readonly fold: Fold | undefined;
+  /** Of the index's collation. It remembers strings for as long as the index lives. */
+  readonly folding: Folding | null;
   readonly partial: Predicate | null;
   /** Set once a document had an array in an indexed field; such an index cannot serve every scan. */
   isMultikey = false;
@@ -31,10 +33,10 @@ export class OrderedIndex {
 
   constructor(
     specification: IndexSpecification,
-    options: { fold: Fold | undefined; partial: Predicate | null; partialRoots: readonly string[] },
+    options: { folding: Folding | null; partial: Predicate | null; partialRoots: readonly string[] },
   ) {
     this.specification = specification;
-    this.fold = options.fold;
+    this.folding = options.folding;
     this.partial = options.partial;
     this.fields = Object.entries(specification.key).map(([path, direction]) => ({
       path,
@@ -78,9 +80,9 @@ export class OrderedIndex {
     if (this.specification.sparse === true && !this.hasAnyField(document)) return [];
     let joined = '';
     for (const field of this.fields) {
-      const key = fieldKey(document, field, this.fold);
+      const key = fieldKey(document, field, this.folding?.fold);
       if (key === null) {
-        const keys = arrayKeys(document, this.fields, this.fold, onParallel);
+        const keys = arrayKeys(document, this.fields, this.folding?.fold, onParallel);
         if (keys.length > 1) this.isMultikey = true;
         return keys;
       }

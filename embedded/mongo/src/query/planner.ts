@@ -3,7 +3,7 @@ import { invertKey, keyString, typeTag } from '../bson/keyString.ts';
 import { toNumber } from '../bson/numbers.ts';
 import { type Document, isArray, isDocument, isNumeric, type Value } from '../bson/values.ts';
 import { badValue } from '../errors.ts';
-import type { Fold, IndexField } from '../index/keys.ts';
+import type { IndexField } from '../index/keys.ts';
 import type { OrderedIndex } from '../index/orderedIndex.ts';
 import type { Collection } from '../store/collection.ts';
 import { boundsOf, type FieldBounds, maximumLookups } from './bounds.ts';
@@ -134,7 +134,7 @@ function idOrderPlan(bounds: Map<string, FieldBounds>, query: PlannedQuery): Pla
     usable([field.low?.value ?? null, field.high?.value ?? null], undefined, query.collation);
   const range =
     bounded && (field.low ?? field.high) !== undefined
-      ? fieldRange(field, idField, undefined, false)
+      ? fieldRange(field, idField, false)
       : { low: '', high: end };
   const sort = sortedById(query);
   return { kind: 'idOrder', range, reversed: sort?.descending === true, providesSort: sort !== null };
@@ -156,7 +156,7 @@ function indexPlan(
     const equals = bounds.get(field.path)?.equals;
     if (equals === undefined || !canUse(equals) || prefixes.length * equals.length > maximumLookups) break;
     if (sharesArray(index, used)) break;
-    const keys = new Set(equals.map((value) => oriented(keyString(value, index.fold), field)));
+    const keys = new Set(equals.map((value) => oriented(keyString(value, index.folding?.find), field)));
     prefixes = prefixes.flatMap((prefix) => [...keys].map((key) => prefix + key));
     used++;
   }
@@ -169,7 +169,7 @@ function indexPlan(
     (nextBounds.low ?? nextBounds.high) !== undefined &&
     specification.collation === undefined &&
     canUse([nextBounds.low?.value ?? null, nextBounds.high?.value ?? null])
-      ? fieldRange(nextBounds, next, index.fold, index.isMultikey)
+      ? fieldRange(nextBounds, next, index.isMultikey)
       : null;
   const order = sortDirection(index, used, prefixes.length, query);
   const score =
@@ -221,16 +221,11 @@ function sortDirection(
   return matches(true) ? 'reversed' : null;
 }
 
-function fieldRange(
-  { low, high }: FieldBounds,
-  field: IndexField,
-  fold: Fold | undefined,
-  isMultikey: boolean,
-): KeyRange {
+function fieldRange({ low, high }: FieldBounds, field: IndexField, isMultikey: boolean): KeyRange {
   // one element of an array may satisfy the lower bound and another the upper: only one bound can narrow the scan
   const upper = isMultikey && low !== undefined ? undefined : high;
   const tag = typeTag((low ?? high)?.value ?? null);
-  const encode = (value: Value) => oriented(keyString(value, fold), field);
+  const encode = (value: Value) => oriented(keyString(value), field);
   const [first, last] = field.descending ? [upper, low] : [low, upper];
   const typeStart = field.descending ? invertKey(tag) : tag;
   return {
