@@ -2,7 +2,7 @@ import { toNumber } from '../bson/numbers.ts';
 import { type Document, isDocument, isNumeric, type Value } from '../bson/values.ts';
 import { MongoServerError, notSupported } from '../errors.ts';
 import type { Collation } from '../query/collation.ts';
-import { findMatches } from '../query/find.ts';
+import { findMatches, type Match } from '../query/find.ts';
 import type { ReadView } from '../store/record.ts';
 import type { Store } from '../store/store.ts';
 import type { Transaction } from '../transactions/transaction.ts';
@@ -81,10 +81,12 @@ export function runPipeline(
   if (source === undefined) return runStages(compiled.slice(used), []);
   const { collation, variables, view } = context;
   const matches = findMatches(source, { filter, sort, limit, collation, variables, hint }, view);
-  return runStages(
-    compiled.slice(used),
-    matches.map(({ version }) => version.document),
-  );
+  return runStages(compiled.slice(used), documentsOf(matches));
+}
+
+/** One after the other: all of them parsed at once can be more than the heap holds. */
+function* documentsOf(matches: readonly Match[]): Generator<Document> {
+  for (const { version } of matches) yield version.document;
 }
 
 function leadingQuery(stages: readonly Value[]): {
