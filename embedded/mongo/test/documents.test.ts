@@ -187,6 +187,51 @@ describe('update', () => {
     expect(await rows.findOne({ _id: 1 })).toEqual({ _id: 1, balance: 6, ops: 142 });
   });
 
+  it.each<[string, Document, number]>([
+    ['mixes inclusion and exclusion', { x: 1, y: 0 }, 31254],
+    ['names an unknown expression', { x: { $bogus: 1 } }, 168],
+    ['finds no element', { 'list.$': 1 }, 2],
+  ])('changes nothing when the projection of the answer %s', async (_name, projection, code) => {
+    const rows = collection('badProjection');
+    await rows.deleteMany({});
+    const row = { _id: 2, x: 2, list: [1] };
+    await rows.insertOne(row);
+    const increment = { $inc: { x: 10 } };
+    for (const returnDocument of ['before', 'after'] as const)
+      await expect(
+        rows.findOneAndUpdate({ _id: 2 }, increment, { projection, returnDocument }),
+      ).rejects.toMatchObject({ code });
+    await expect(rows.findOneAndReplace({ _id: 2 }, { x: 1 }, { projection })).rejects.toMatchObject({
+      code,
+    });
+    await expect(rows.findOneAndDelete({ _id: 2 }, { projection })).rejects.toMatchObject({ code });
+    expect(await rows.find().toArray()).toEqual([row]);
+    const upserted = rows.findOneAndUpdate({ _id: 3 }, [{ $set: { list: [1] } }], {
+      projection,
+      upsert: true,
+      returnDocument: 'after',
+    });
+    await expect(upserted).rejects.toMatchObject({ code });
+    expect(await rows.countDocuments({ _id: 3 })).toBe(0);
+  });
+
+  it('answers findAndModify with the state before or after, projected', async () => {
+    const rows = collection('answers');
+    await rows.insertOne({ _id: 1, x: 1, y: 5 });
+    const options = { projection: { _id: 0, x: 1 } };
+    expect(await rows.findOneAndUpdate({ _id: 1 }, { $inc: { x: 1 } }, options)).toEqual({ x: 1 });
+    expect(
+      await rows.findOneAndUpdate({ _id: 1 }, { $inc: { x: 1 } }, { ...options, returnDocument: 'after' }),
+    ).toEqual({ x: 3 });
+    expect(await rows.findOneAndDelete({ _id: 1 }, options)).toEqual({ x: 3 });
+    expect(await rows.findOneAndDelete({ _id: 1 }, options)).toBeNull();
+    const upsert = { ...options, upsert: true };
+    expect(await rows.findOneAndUpdate({ _id: 4 }, { $set: { x: 4 } }, upsert)).toBeNull();
+    expect(
+      await rows.findOneAndUpdate({ _id: 5 }, { $set: { x: 5 } }, { ...upsert, returnDocument: 'after' }),
+    ).toEqual({ x: 5 });
+  });
+
   it('counts 1000 bulk upserts by key exactly, and reports the write error of each statement', async () => {
     const rows = test.database.collection('bulk');
     await rows.createIndex({ k: 1 }, { unique: true });

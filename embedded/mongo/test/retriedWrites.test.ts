@@ -49,6 +49,22 @@ it('applies a numbered write once and repeats its reply', async () => {
   expect(old).toMatchObject({ ok: 0, code: 225, codeName: 'TransactionTooOld' });
 });
 
+it('does not open an aborted transaction anew when its first command arrives late', async () => {
+  using client = await RawClient.connect(server.port);
+  const numbered = session();
+  await client.command(increment('late', { ...numbered, txnNumber: Long.fromNumber(1) }));
+  const transaction = { ...numbered, txnNumber: Long.fromNumber(2), autocommit: false };
+  const begin = increment('late', { ...transaction, startTransaction: true });
+  expect(await client.command(begin)).toMatchObject({ ok: 1, n: 1 });
+  const abort = { abortTransaction: 1, $db: 'admin', ...transaction };
+  expect(await client.command(abort)).toMatchObject({ ok: 1 });
+  expect(await client.command(begin)).toMatchObject({ ok: 0, code: 225 });
+  // nothing holds the document
+  const free = await client.command(increment('late', { maxTimeMS: 5000 }));
+  expect(free).toMatchObject({ ok: 1, n: 1 });
+  expect(await read('late')).toBe(2);
+});
+
 it('applies a write once when its copy arrives on another connection at the same time', async () => {
   using first = await RawClient.connect(server.port);
   using second = await RawClient.connect(server.port);

@@ -7,6 +7,7 @@ import { arrayOperators } from './operators/array.ts';
 import { comparisonOperators } from './operators/comparison.ts';
 import { conditionalOperators } from './operators/conditional.ts';
 import { conversionOperators } from './operators/conversion.ts';
+import { dateTextOperators } from './operators/dateText.ts';
 import { delegatedOperators } from './operators/delegated.ts';
 import { objectOperators } from './operators/object.ts';
 import type { OperatorCompiler } from './operators/operator.ts';
@@ -41,6 +42,7 @@ const operators: Readonly<Record<string, OperatorCompiler>> = {
   ...variableOperators,
   ...accumulatingOperators,
   ...delegatedOperators,
+  ...dateTextOperators,
 };
 
 /** @throws MongoServerError when the expression has an unknown operator or a wrong number of arguments */

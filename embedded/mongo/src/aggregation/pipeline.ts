@@ -2,7 +2,7 @@ import { toNumber } from '../bson/numbers.ts';
 import { type Document, isDocument, isNumeric, type Value } from '../bson/values.ts';
 import { MongoServerError, notSupported } from '../errors.ts';
 import type { Collation } from '../query/collation.ts';
-import { findMatches } from '../query/find.ts';
+import { findMatches, type Match } from '../query/find.ts';
 import type { ReadView } from '../store/record.ts';
 import type { Store } from '../store/store.ts';
 import type { Transaction } from '../transactions/transaction.ts';
@@ -40,7 +40,7 @@ const knownElsewhere = new Set([
 
 /** @throws MongoServerError 40324 for an unknown stage, CommandNotSupported for one this server lacks */
 export function compilePipeline(stages: readonly Value[], context: PipelineContext): Stage[] {
-  return stages.map((stage) => {
+  return stages.map((stage, position) => {
     const entries = isDocument(stage) ? Object.entries(stage) : [];
     const [[name, specification] = []] = entries;
     if (name === undefined || specification === undefined || entries.length !== 1) {
@@ -54,6 +54,8 @@ export function compilePipeline(stages: readonly Value[], context: PipelineConte
       if (knownElsewhere.has(name)) throw notSupported(`the aggregation stage ${name}`);
       throw new MongoServerError('UnknownStage', `Unrecognized pipeline stage name: '${name}'`);
     }
+    if ((name === '$out' || name === '$merge') && position < stages.length - 1)
+      throw new MongoServerError('Location40601', `${name} can only be the final stage in the pipeline`);
     return compiler(specification, context);
   });
 }
@@ -79,10 +81,12 @@ export function runPipeline(
   if (source === undefined) return runStages(compiled.slice(used), []);
   const { collation, variables, view } = context;
   const matches = findMatches(source, { filter, sort, limit, collation, variables, hint }, view);
-  return runStages(
-    compiled.slice(used),
-    matches.map(({ version }) => version.document),
-  );
+  return runStages(compiled.slice(used), documentsOf(matches));
+}
+
+/** One after the other: all of them parsed at once can be more than the heap holds. */
+function* documentsOf(matches: readonly Match[]): Generator<Document> {
+  for (const { version } of matches) yield version.document;
 }
 
 function leadingQuery(stages: readonly Value[]): {

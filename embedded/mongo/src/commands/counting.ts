@@ -3,7 +3,7 @@ import { keyString } from '../bson/keyString.ts';
 import { anyAtPath } from '../bson/paths.ts';
 import { isArray, type Value } from '../bson/values.ts';
 import { typeMismatch } from '../errors.ts';
-import { parseCollation } from '../query/collation.ts';
+import { newFolding, parseCollation } from '../query/collation.ts';
 import { findMatches, type Query } from '../query/find.ts';
 import { latestView } from '../store/record.ts';
 import type { Command, CommandContext } from './command.ts';
@@ -43,9 +43,10 @@ export const distinct: Command = {
     const collection = store.collection(database, collectionName(context));
     const values = new Map<string, Value>();
     const parsed = query(context);
+    const fold = newFolding(parsed.collation)?.fold;
     const add = (value: Value | undefined) => {
       if (value === undefined) return;
-      const encoded = keyString(value, parsed.collation?.fold);
+      const encoded = keyString(value, fold);
       if (!values.has(encoded)) values.set(encoded, value);
     };
     for (const { version } of collection === undefined ? [] : findMatches(collection, parsed, view)) {

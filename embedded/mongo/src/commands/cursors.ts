@@ -1,6 +1,6 @@
 import { toNumber } from '../bson/numbers.ts';
 import { isNumeric, type Value } from '../bson/values.ts';
-import { typeMismatch } from '../errors.ts';
+import { MongoServerError, typeMismatch } from '../errors.ts';
 import type { Command } from './command.ts';
 import { arrayField, numberField } from './fields.ts';
 
@@ -15,11 +15,18 @@ function cursorId(value: Value | undefined): bigint {
 export const getMore: Command = {
   fields: ['collection', 'batchSize', 'maxTimeMS', 'term', 'lastKnownCommittedOpTime'],
   inTransaction: true,
-  async run({ server, body }) {
+  async run({ server, body, database }) {
+    const { collection } = body;
+    if (typeof collection !== 'string')
+      throw new MongoServerError(
+        'IDLFailedToParse',
+        "BSON field 'getMore.collection' is missing but a required field",
+      );
     const batchSize = numberField(body, 'batchSize') ?? Number.POSITIVE_INFINITY;
     const wait = numberField(body, 'maxTimeMS') ?? defaultWaitMilliseconds;
     const cursor = await server.cursors.getMore(
       cursorId(body.getMore),
+      `${database}.${collection}`,
       batchSize === 0 ? Number.POSITIVE_INFINITY : batchSize,
       wait,
     );

@@ -1,7 +1,8 @@
 import { deserialize } from '../bson/deserialize.ts';
+import { toNumber } from '../bson/numbers.ts';
 import type { SerializableDocument } from '../bson/serialize.ts';
 import { serialize } from '../bson/serialize.ts';
-import type { Document } from '../bson/values.ts';
+import { type Document, isNumeric } from '../bson/values.ts';
 import { badValue, MongoServerError, notSupported, unknownField } from '../errors.ts';
 import { CommitFailed } from '../storage/errors.ts';
 import { latestView, type ReadView } from '../store/record.ts';
@@ -14,6 +15,9 @@ import { documentField } from './fields.ts';
 import { commands } from './table.ts';
 
 const genericFields = new Set([
+  '$db',
+  '$readPreference',
+  '$clusterTime',
   'lsid',
   'txnNumber',
   'autocommit',
@@ -53,8 +57,7 @@ export async function dispatch(
 
 function checkKnownFields(body: Document, name: string, command: Command): void {
   for (const field of Object.keys(body)) {
-    const isKnown =
-      field === name || field.startsWith('$') || genericFields.has(field) || command.fields.includes(field);
+    const isKnown = field === name || genericFields.has(field) || command.fields.includes(field);
     if (!isKnown) throw unknownField(name, field);
   }
 }
@@ -68,6 +71,7 @@ function contextOf(
 ): CommandContext {
   const { $db: database, txnNumber } = body;
   if (typeof database !== 'string' || database === '') throw badValue('a command needs $db');
+  checkWriteConcern(body);
   const session = server.sessions.forCommand(body);
   const isEnding = name === 'commitTransaction' || name === 'abortTransaction';
   let transaction: Transaction | null = null;
@@ -96,6 +100,17 @@ function contextOf(
     transaction,
     view: viewOf(body, transaction),
   };
+}
+
+/** This server is one member: no write can wait for more, so it is refused before it is made. */
+function checkWriteConcern(body: Document): void {
+  const { w } = documentField(body, 'writeConcern') ?? {};
+  const isSatisfiable = w === undefined || w === 'majority' || (isNumeric(w) && toNumber(w) <= 1);
+  if (!isSatisfiable)
+    throw new MongoServerError(
+      'UnsatisfiableWriteConcern',
+      `Not enough data-bearing nodes for writeConcern.w: ${isNumeric(w) ? toNumber(w) : JSON.stringify(w)}`,
+    );
 }
 
 /** What the command reads: its transaction's snapshot, or everything committed. A single command is atomic by itself. */

@@ -1,9 +1,9 @@
 import { equalValues } from '../bson/compare.ts';
-import { getField } from '../bson/paths.ts';
+import { getField, isArrayIndex } from '../bson/paths.ts';
 import { serialize } from '../bson/serialize.ts';
 import { type Document, isArray, isDocument, type Value } from '../bson/values.ts';
 import { ResultSource } from '../cursors/resultSource.ts';
-import { MongoServerError, namespaceNotFound } from '../errors.ts';
+import { MongoServerError, namespaceNotFound, notSupported } from '../errors.ts';
 import { buildIndex } from '../index/build.ts';
 import type { OrderedIndex } from '../index/orderedIndex.ts';
 import { type IndexSpecification, parseIndexSpecification } from '../index/specification.ts';
@@ -23,7 +23,7 @@ export const createIndexes: Command = {
     const existed = store.collection(database, name) !== undefined;
     const collection = store.ensureCollection(database, name);
     const wanted = documentsField(context, 'indexes')
-      .map(parseIndexSpecification)
+      .map((given) => checkedOrder(parseIndexSpecification(given)))
       .filter(({ name, key }) => name !== '_id_' && !equalValues(key, idSpecification.key));
     if (wanted.some((specification) => !isPresent(collection.indexes, specification)))
       await withoutWriters(collection);
@@ -44,6 +44,15 @@ export const createIndexes: Command = {
     };
   },
 };
+
+/** JavaScript puts names that are numbers first, so the place of such a field in the key is not known. */
+function checkedOrder(specification: IndexSpecification): IndexSpecification {
+  const paths = Object.keys(specification.key);
+  const number = paths.length > 1 ? paths.find(isArrayIndex) : undefined;
+  if (number !== undefined)
+    throw notSupported(`an index of several fields, one of them the number '${number}',`);
+  return specification;
+}
 
 /** An index is built from committed documents: transactions that changed some must end first. */
 async function withoutWriters(collection: Collection): Promise<void> {
@@ -96,7 +105,7 @@ function filled(collection: Collection, specification: IndexSpecification): Orde
   for (const record of collection.allRecords()) {
     const version = visibleVersion(record, latestView);
     if (version === null) continue;
-    for (const key of index.keysOf(version.document)) {
+    for (const key of index.keysOfNew(version.document)) {
       if (specification.unique === true && [...index.recordsWith(key)].length > 0) {
         const values = index.fields.map(({ path, parts }): [string, Value] => [
           path,

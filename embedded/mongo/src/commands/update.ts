@@ -65,6 +65,7 @@ function parseStatement(statement: Document, context: CommandContext): UpdateSta
   return {
     filter,
     update: compileUpdate(u, arrayField(statement, 'arrayFilters') ?? [], variables),
+    isReplacement: isReplacement(u),
     multi,
     upsert: booleanField(statement, 'upsert'),
     sort: documentField(statement, 'sort'),

@@ -64,10 +64,20 @@ export class Cursors {
     return { firstBatch: documents, ...rest, id, ns: namespace };
   }
 
-  /** @throws MongoServerError CursorNotFound */
-  async getMore(id: bigint, batchSize: number, waitMilliseconds: number): Promise<CursorReply> {
+  /** @throws MongoServerError CursorNotFound, Unauthorized when the cursor is of another collection */
+  async getMore(
+    id: bigint,
+    namespace: string,
+    batchSize: number,
+    waitMilliseconds: number,
+  ): Promise<CursorReply> {
     const cursor = this.open.get(id);
     if (cursor === undefined) throw cursorNotFound(id);
+    if (cursor.namespace !== namespace)
+      throw new MongoServerError(
+        'Unauthorized',
+        `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`,
+      );
     cursor.isBusy = true;
     try {
       const { documents, ...rest } = await cursor.source.next(batchSize, waitMilliseconds);

@@ -1,20 +1,20 @@
 import { type Document, isArray, isDocument } from '../bson/values.ts';
-import { notSupported } from '../errors.ts';
-import { parseCollation } from '../query/collation.ts';
+import { newFolding, parseCollation } from '../query/collation.ts';
 import { compileFilter } from '../query/filter.ts';
 import { OrderedIndex } from './orderedIndex.ts';
 import type { IndexSpecification } from './specification.ts';
 
-/** An empty index for a specification. @throws MongoServerError for a bad partial filter or collation */
-export function buildIndex(specification: IndexSpecification): OrderedIndex {
-  const collation = parseCollation(specification.collation);
-  if (collation?.specification.numericOrdering === true || collation?.specification.alternate === 'shifted') {
-    throw notSupported("an index collation with 'numericOrdering' or 'alternate'");
-  }
+/**
+ * An empty index for a specification.
+ * @param isStored it comes from the data file: what earlier versions took is not refused
+ * @throws MongoServerError for a bad partial filter or collation
+ */
+export function buildIndex(specification: IndexSpecification, isStored = false): OrderedIndex {
+  const collation = parseCollation(specification.collation, isStored);
   const { partialFilterExpression: partial } = specification;
   return new OrderedIndex(specification, {
-    fold: collation?.fold,
-    partial: partial === undefined ? null : compileFilter(partial, { collation }),
+    folding: newFolding(collation),
+    partial: partial === undefined ? null : compileFilter(partial, { collation, isStored }),
     partialRoots: partial === undefined ? [] : rootsOf(partial),
   });
 }

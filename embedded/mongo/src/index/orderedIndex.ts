@@ -1,10 +1,11 @@
 import sortedBtree from 'sorted-btree';
 import { anyAtPath } from '../bson/paths.ts';
 import type { Document, Value } from '../bson/values.ts';
+import type { Folding } from '../query/folding.ts';
 import type { Predicate } from '../query/predicate.ts';
 import type { StoredRecord } from '../store/record.ts';
 import { tieLength } from '../store/record.ts';
-import { type Fold, fieldKeys, type IndexField } from './keys.ts';
+import { arrayKeys, fieldKey, type IndexField, refuseParallelArrays } from './keys.ts';
 import type { IndexSpecification } from './specification.ts';
 
 // the package is CommonJS: under Node its class is the default's `default`
@@ -14,11 +15,16 @@ function compareKeys(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
+function acceptParallelArrays(): void {
+  // every element of one is paired with every element of the other
+}
+
 /** A secondary index: encoded keys in order, each with the record that has it. */
 export class OrderedIndex {
   readonly specification: IndexSpecification;
   readonly fields: readonly IndexField[];
-  readonly fold: Fold | undefined;
+  /** Of the index's collation. It remembers strings for as long as the index lives. */
+  readonly folding: Folding | null;
   readonly partial: Predicate | null;
   /** Set once a document had an array in an indexed field; such an index cannot serve every scan. */
   isMultikey = false;
@@ -27,10 +33,10 @@ export class OrderedIndex {
 
   constructor(
     specification: IndexSpecification,
-    options: { fold: Fold | undefined; partial: Predicate | null; partialRoots: readonly string[] },
+    options: { folding: Folding | null; partial: Predicate | null; partialRoots: readonly string[] },
   ) {
     this.specification = specification;
-    this.fold = options.fold;
+    this.folding = options.folding;
     this.partial = options.partial;
     this.fields = Object.entries(specification.key).map(([path, direction]) => ({
       path,
@@ -57,19 +63,32 @@ export class OrderedIndex {
 
   /** The keys under which a document is found; none when the index is partial or sparse and leaves it out. */
   keysOf(document: Document): string[] {
+    return this.keys(document, acceptParallelArrays);
+  }
+
+  /**
+   * The keys of a document that is about to be written. Those of a document that is stored do not throw, because
+   * earlier versions wrote parallel arrays.
+   * @throws MongoServerError CannotIndexParallelArrays
+   */
+  keysOfNew(document: Document): string[] {
+    return this.keys(document, refuseParallelArrays);
+  }
+
+  private keys(document: Document, onParallel: (first: string, second: string) => void): string[] {
     if (this.partial !== null && !this.partial(document)) return [];
     if (this.specification.sparse === true && !this.hasAnyField(document)) return [];
-    let keys = [''];
+    let joined = '';
     for (const field of this.fields) {
-      const next = fieldKeys(document, field, this.fold);
-      if (typeof next === 'string') {
-        for (let index = 0; index < keys.length; index++) keys[index] += next;
-      } else {
-        this.isMultikey = true;
-        keys = keys.flatMap((key) => next.map((suffix) => key + suffix));
+      const key = fieldKey(document, field, this.folding?.fold);
+      if (key === null) {
+        const keys = arrayKeys(document, this.fields, this.folding?.fold, onParallel);
+        if (keys.length > 1) this.isMultikey = true;
+        return keys;
       }
+      joined += key;
     }
-    return keys;
+    return [joined];
   }
 
   private hasAnyField(document: Document): boolean {

@@ -1,7 +1,8 @@
 import { compareStrings, type StringOrder } from '../bson/compare.ts';
 import { toNumber } from '../bson/numbers.ts';
 import { type Document, isNumeric } from '../bson/values.ts';
-import { badValue, notSupported } from '../errors.ts';
+import { badValue, type MongoServerError, notSupported } from '../errors.ts';
+import { Folding } from './folding.ts';
 
 const knownFields = new Set([
   'locale',
@@ -16,15 +17,17 @@ const knownFields = new Set([
   'version',
 ]);
 
-/** A collation in use: the order of strings, and a folding that makes equal strings identical. */
+/** A collation in use. */
 export interface Collation {
   readonly specification: Document;
   readonly compare: StringOrder;
-  readonly fold: (text: string) => string;
 }
 
-/** The collation a command names; null for none or the simple one (binary order). */
-export function parseCollation(specification: Document | undefined): Collation | null {
+/**
+ * The collation a command names; null for none or the simple one (binary order).
+ * @param isStored it comes from the data file: what earlier versions took is not refused
+ */
+export function parseCollation(specification: Document | undefined, isStored = false): Collation | null {
   if (specification === undefined || Object.keys(specification).length === 0) return null;
   for (const field of Object.keys(specification)) {
     if (!knownFields.has(field)) throw badValue(`BSON field 'collation.${field}' is an unknown field.`);
@@ -35,24 +38,37 @@ export function parseCollation(specification: Document | undefined): Collation |
   if (backwards === true) throw notSupported("the collation option 'backwards'");
   const level = isNumeric(strength) ? toNumber(strength) : 3;
   if (![1, 2, 3].includes(level)) throw notSupported(`the collation strength ${level}`);
-  let collator: Intl.Collator;
+  if (!isStored) checkExpressible(specification, level);
   try {
-    collator = new Intl.Collator(locale.replaceAll('_', '-'), {
+    const tag = locale.replaceAll('_', '-');
+    if (!isStored && Intl.Collator.supportedLocalesOf(tag).length === 0) throw invalidLocale(locale);
+    const collator = new Intl.Collator(tag, {
       sensitivity: level === 1 ? (caseLevel === true ? 'case' : 'base') : level === 2 ? 'accent' : 'variant',
       numeric: numericOrdering === true,
       ignorePunctuation: alternate === 'shifted',
       ...(caseFirst === 'upper' || caseFirst === 'lower' ? { caseFirst } : {}),
     });
+    return { specification, compare: collator.compare };
   } catch {
-    throw badValue(`Field 'locale' is invalid in: { locale: "${locale}" }`);
+    throw invalidLocale(locale);
   }
-  return { specification, compare: collator.compare, fold: folding(level) };
 }
 
-function folding(level: number): (text: string) => string {
-  if (level === 1) return (text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
-  if (level === 2) return (text) => text.normalize('NFC').toLowerCase();
-  return (text) => text.normalize('NFC');
+/** What JavaScript's collator lacks would otherwise be left out in silence. */
+function checkExpressible({ caseLevel, alternate, maxVariable }: Document, level: number): void {
+  if (caseLevel === true && level > 1)
+    throw notSupported(`the collation option 'caseLevel' with strength ${level}`);
+  if (alternate === 'shifted' && maxVariable === 'space')
+    throw notSupported('the collation option \'maxVariable: "space"\'');
+}
+
+function invalidLocale(locale: string): MongoServerError {
+  return badValue(`Field 'locale' is invalid in: { locale: "${locale}" }`);
+}
+
+/** A new folding for keys that hold strings, or null when they are compared as they are. */
+export function newFolding(collation: Collation | null | undefined): Folding | null {
+  return collation === null || collation === undefined ? null : new Folding(collation.compare);
 }
 
 export function stringOrder(collation: Collation | null): StringOrder {

@@ -35,6 +35,8 @@ const unsupportedOperators = new Set([
 export interface FilterOptions {
   collation?: Collation | null;
   variables?: Variables;
+  /** The filter comes from the data file: what earlier versions took is not refused. */
+  isStored?: boolean;
 }
 
 /**
@@ -45,6 +47,7 @@ export function compileFilter(filter: Document, options: FilterOptions = {}): Pr
   const context: FilterContext = {
     collation: options.collation ?? null,
     variables: options.variables ?? null,
+    isStored: options.isStored === true,
     compileFilter: (inner) => compileFilter(inner, options),
     compileCondition: (condition) => compileCondition(condition, context),
   };
@@ -115,7 +118,7 @@ function fieldPredicate(parts: readonly string[], condition: Value, context: Fil
 
 /** The tests of one field's condition: operators, a regular expression or an equality. */
 function compileCondition(condition: Value, context: FilterContext): ValueTest[] {
-  if (condition instanceof BSONRegExp) return [regularExpression(condition)];
+  if (condition instanceof BSONRegExp) return [regularExpression(condition, context)];
   if (!isDocument(condition) || !Object.keys(condition)[0]?.startsWith('$'))
     return [equality(condition, context)];
   if ('$ref' in condition || '$id' in condition) return [equality(condition, context)];

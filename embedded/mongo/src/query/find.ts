@@ -34,7 +34,7 @@ export function findMatches(collection: Collection, query: Query, view: ReadView
     isExact || Object.keys(filter).length === 0
       ? null
       : compileFilter(filter, { collation, ...(variables === null ? {} : { variables }) });
-  const isSorted = sort.length === 0 || (plan.kind !== 'collection' && plan.providesSort);
+  const isSorted = sort.length === 0 || plan.providesSort;
   const enough = isSorted && limit > 0 ? skip + limit : Number.POSITIVE_INFINITY;
   const matches: Match[] = [];
   for (const match of candidates(collection, plan, view)) {
@@ -62,7 +62,7 @@ function* candidates(collection: Collection, plan: Plan, view: ReadView): Genera
       yield* indexCandidates(plan, view);
       return;
     case 'collection':
-      yield* visible(collection.allRecords(), view);
+      yield* visible(plan.reversed ? [...collection.allRecords()].reverse() : collection.allRecords(), view);
   }
 }
 

@@ -3,8 +3,8 @@ import { compareNumbers, toNumber } from '../bson/numbers.ts';
 import { type Document, isArray, isDocument, isNumeric, typeName, type Value } from '../bson/values.ts';
 import { failedToParse } from '../errors.ts';
 import { typeNamesOf } from './operators/element.ts';
-import { toRegExp } from './operators/evaluation.ts';
 import type { Predicate } from './predicate.ts';
+import { toRegExp } from './regex/regExp.ts';
 
 type Check = (value: Value) => boolean;
 type Keyword = (operand: Value, schema: Document) => Check | null;

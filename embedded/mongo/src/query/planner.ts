@@ -1,8 +1,9 @@
 import { equalValues } from '../bson/compare.ts';
 import { invertKey, keyString, typeTag } from '../bson/keyString.ts';
-import { type Document, isArray, isDocument, type Value } from '../bson/values.ts';
+import { toNumber } from '../bson/numbers.ts';
+import { type Document, isArray, isDocument, isNumeric, type Value } from '../bson/values.ts';
 import { badValue } from '../errors.ts';
-import type { Fold, IndexField } from '../index/keys.ts';
+import type { IndexField } from '../index/keys.ts';
 import type { OrderedIndex } from '../index/orderedIndex.ts';
 import type { Collection } from '../store/collection.ts';
 import { boundsOf, type FieldBounds, maximumLookups } from './bounds.ts';
@@ -17,7 +18,7 @@ export interface KeyRange {
 
 /** How candidates for a filter are found. All but an exact plan are checked against the filter. */
 export type Plan =
-  | { kind: 'collection' }
+  | { kind: 'collection'; reversed: boolean; providesSort: boolean }
   | { kind: 'ids'; keys: readonly string[]; exact: boolean; providesSort: boolean }
   | { kind: 'idOrder'; range: KeyRange; reversed: boolean; providesSort: boolean }
   | {
@@ -40,7 +41,8 @@ const idField: IndexField = { path: '_id', parts: ['_id'], descending: false };
 
 /** Chooses an index by what the filter fixes (equalities, then a range) and what the sort needs. */
 export function planQuery(collection: Collection, query: PlannedQuery): Plan {
-  const { filter, collation, hint } = query;
+  const { filter, sort, collation, hint } = query;
+  if (sort.some(({ path }) => path === '$natural')) return naturalSortPlan(sort, hint);
   const bounds = boundsOf(filter);
   const idEquals = bounds.get('_id')?.equals;
   if (hint === undefined && idEquals !== undefined && usable(idEquals, undefined, collation)) {
@@ -48,12 +50,12 @@ export function planQuery(collection: Collection, query: PlannedQuery): Plan {
     return {
       kind: 'ids',
       keys: [...keys],
-      exact: Object.keys(filter).length === 1,
+      exact: asksForIdsOnly(filter),
       providesSort: keys.size <= 1,
     };
   }
   const hinted = hint === undefined ? undefined : hintedIndex(collection, hint);
-  if (hinted === 'natural') return { kind: 'collection' };
+  if (hinted === 'natural') return { kind: 'collection', reversed: isReversed(hint), providesSort: false };
   if (hinted === 'ids') return idOrderPlan(bounds, query);
   let best: { plan: Plan; score: number } | null = null;
   for (const index of hinted === undefined ? collection.indexes : [hinted]) {
@@ -62,7 +64,32 @@ export function planQuery(collection: Collection, query: PlannedQuery): Plan {
   }
   if (best !== null) return best.plan;
   if (bounds.has('_id') || sortedById(query) !== null) return idOrderPlan(bounds, query);
-  return { kind: 'collection' };
+  return { kind: 'collection', reversed: false, providesSort: false };
+}
+
+function naturalSortPlan([field, ...others]: readonly SortField[], hint: Value | undefined): Plan {
+  if (field === undefined || others.length > 0) throw badValue("Cannot include '$natural' in compound sort");
+  if (hint !== undefined && !(isDocument(hint) && '$natural' in hint))
+    throw badValue('Cannot use a $hint with a $natural sort');
+  return { kind: 'collection', reversed: field.descending, providesSort: true };
+}
+
+/** The direction of a `$natural` hint. */
+function isReversed(hint: Value | undefined): boolean {
+  const direction = isDocument(hint) && isNumeric(hint.$natural) ? toNumber(hint.$natural) : 0;
+  if (direction !== 1 && direction !== -1)
+    throw badValue('$natural hint cannot be set to a value other than -1 or 1.');
+  return direction === -1;
+}
+
+/** Whether the ids found say all that the filter asks: nothing stands beside `_id`, nor beside its `$eq` or `$in`. */
+function asksForIdsOnly(filter: Document): boolean {
+  const [name, ...others] = Object.keys(filter);
+  if (name !== '_id' || others.length > 0) return false;
+  const { _id: condition } = filter;
+  if (!isDocument(condition)) return true;
+  const operators = Object.keys(condition);
+  return !operators[0]?.startsWith('$') || operators.length === 1;
 }
 
 /** Index keys order and fold strings in one way; values of other types do not care. */
@@ -107,7 +134,7 @@ function idOrderPlan(bounds: Map<string, FieldBounds>, query: PlannedQuery): Pla
     usable([field.low?.value ?? null, field.high?.value ?? null], undefined, query.collation);
   const range =
     bounded && (field.low ?? field.high) !== undefined
-      ? fieldRange(field, idField, undefined, false)
+      ? fieldRange(field, idField, false)
       : { low: '', high: end };
   const sort = sortedById(query);
   return { kind: 'idOrder', range, reversed: sort?.descending === true, providesSort: sort !== null };
@@ -128,7 +155,8 @@ function indexPlan(
   for (const field of fields) {
     const equals = bounds.get(field.path)?.equals;
     if (equals === undefined || !canUse(equals) || prefixes.length * equals.length > maximumLookups) break;
-    const keys = new Set(equals.map((value) => oriented(keyString(value, index.fold), field)));
+    if (sharesArray(index, used)) break;
+    const keys = new Set(equals.map((value) => oriented(keyString(value, index.folding?.find), field)));
     prefixes = prefixes.flatMap((prefix) => [...keys].map((key) => prefix + key));
     used++;
   }
@@ -137,10 +165,11 @@ function indexPlan(
   const range =
     next !== undefined &&
     nextBounds !== undefined &&
+    !sharesArray(index, used) &&
     (nextBounds.low ?? nextBounds.high) !== undefined &&
     specification.collation === undefined &&
     canUse([nextBounds.low?.value ?? null, nextBounds.high?.value ?? null])
-      ? fieldRange(nextBounds, next, index.fold, index.isMultikey)
+      ? fieldRange(nextBounds, next, index.isMultikey)
       : null;
   const order = sortDirection(index, used, prefixes.length, query);
   const score =
@@ -159,6 +188,12 @@ function indexPlan(
     providesSort: order !== null,
   };
   return { plan, score };
+}
+
+/** One element of an array may satisfy this field's condition and another that of a field before it, which no key holds. */
+function sharesArray({ isMultikey, fields }: OrderedIndex, position: number): boolean {
+  const root = fields[position]?.parts[0];
+  return isMultikey && fields.slice(0, position).some(({ parts }) => parts[0] === root);
 }
 
 function oriented(key: string, field: IndexField): string {
@@ -186,22 +221,22 @@ function sortDirection(
   return matches(true) ? 'reversed' : null;
 }
 
-function fieldRange(
-  { low, high }: FieldBounds,
-  field: IndexField,
-  fold: Fold | undefined,
-  isMultikey: boolean,
-): KeyRange {
+function fieldRange({ low, high }: FieldBounds, field: IndexField, isMultikey: boolean): KeyRange {
   // one element of an array may satisfy the lower bound and another the upper: only one bound can narrow the scan
   const upper = isMultikey && low !== undefined ? undefined : high;
   const tag = typeTag((low ?? high)?.value ?? null);
-  const encode = (value: Value) => oriented(keyString(value, fold), field);
+  const encode = (value: Value) => oriented(keyString(value), field);
   const [first, last] = field.descending ? [upper, low] : [low, upper];
   const typeStart = field.descending ? invertKey(tag) : tag;
   return {
     low: first === undefined ? typeStart : encode(first.value) + (first.inclusive ? '' : end),
-    high: last === undefined ? typeStart + end : encode(last.value) + (last.inclusive ? end : ''),
+    high: last === undefined ? following(typeStart) : encode(last.value) + (last.inclusive ? end : ''),
   };
+}
+
+/** Lies above every key that starts with this tag. `end` does not: what an inverted key goes on with may be as high. */
+function following(typeStart: string): string {
+  return String.fromCharCode(typeStart.charCodeAt(0) + 1);
 }
 
 /** A partial or sparse index can serve a filter only when everything that matches is in the index. */
@@ -227,7 +262,7 @@ function implies(bounds: Map<string, FieldBounds>, partial: Document): boolean {
       isDocument(condition) && Object.keys(condition).join() === '$exists' && condition.$exists === true;
     if (onlyExists) return excludesNull(field);
     if (field.equals === undefined || name.includes('.')) return false;
-    const matches = compileFilter({ [name]: condition });
+    const matches = compileFilter({ [name]: condition }, { isStored: true });
     return field.equals.every((value) => matches({ [name]: value }));
   });
 }

@@ -64,6 +64,11 @@ function* flatten(
   options: ProjectionOptions,
 ): Generator<[string, Value]> {
   for (const [name, value] of Object.entries(specification)) {
+    if (isDocument(value) && Object.keys(value).length === 0)
+      throw new MongoServerError(
+        'Location51270',
+        `An empty sub-projection is not a valid value. Found empty object at path ${prefix}${name}`,
+      );
     const isNested =
       isDocument(value) && Object.keys(value).length > 0 && !Object.keys(value)[0]?.startsWith('$');
     if (isNested) yield* flatten(value, `${prefix}${name}.`, options);

@@ -1,8 +1,8 @@
 import { compareValues } from '../bson/compare.ts';
 import { toNumber } from '../bson/numbers.ts';
-import { anyAtPath } from '../bson/paths.ts';
+import { anyAtPath, isArrayIndex } from '../bson/paths.ts';
 import { type Document, isArray, isDocument, isNumeric, type Value } from '../bson/values.ts';
-import { badValue, notSupported } from '../errors.ts';
+import { badValue, MongoServerError, notSupported } from '../errors.ts';
 import { type Collation, stringOrder } from './collation.ts';
 
 export interface SortField {
@@ -11,9 +11,15 @@ export interface SortField {
   descending: boolean;
 }
 
-/** @throws MongoServerError BadValue when a direction is not 1 or -1 */
+/** @throws MongoServerError BadValue when a direction is not 1 or -1, 16410 for a path that begins with `$` */
 export function parseSort(specification: Document | undefined): SortField[] {
-  return Object.entries(specification ?? {}).map(([path, direction]) => {
+  const entries = Object.entries(specification ?? {});
+  return entries.map(([path, direction]) => {
+    // JavaScript puts such names first, so their place in the specification is not known
+    if (entries.length > 1 && isArrayIndex(path))
+      throw notSupported(`sorting by several fields, one of them the number '${path}',`);
+    if (path.startsWith('$') && path !== '$natural')
+      throw new MongoServerError('Location16410', `FieldPath field names may not start with '$': ${path}`);
     if (isDocument(direction)) throw notSupported('sorting by $meta');
     const sign = isNumeric(direction) ? toNumber(direction) : Number.NaN;
     if (sign !== 1 && sign !== -1)

@@ -1,4 +1,3 @@
-import { getHeapStatistics } from 'node:v8';
 import { deserialize } from '../bson/deserialize.ts';
 import { keyString } from '../bson/keyString.ts';
 import { serialize } from '../bson/serialize.ts';
@@ -13,6 +12,7 @@ import { type Change, changeKind } from '../storage/batch.ts';
 import type { Journal } from '../storage/journal.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { Collection } from './collection.ts';
+import { isHeapNearlyFull } from './heap.ts';
 import type { IndexEntry, StoredRecord } from './record.ts';
 import { Snapshots } from './snapshots.ts';
 import { Version } from './version.ts';
@@ -21,7 +21,6 @@ import { Version } from './version.ts';
 export const maximumDataBytes = 512 * 1024 * 1024;
 
 const growthsPerHeapCheck = 256;
-const maximumHeapShare = 0.8;
 
 /** All databases in memory, the clock of their changes, and the journal that makes changes durable. */
 export class Store {
@@ -120,9 +119,8 @@ export class Store {
   checkSize(growth: number): void {
     if (growth <= 0) return;
     // many small documents fill the JavaScript heap long before their BSON reaches the bound
-    if (this.growths++ % growthsPerHeapCheck === 0) {
-      const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
-      this.isHeapFull = used > limit * maximumHeapShare;
+    if (this.isHeapFull || this.growths++ % growthsPerHeapCheck === 0) {
+      this.isHeapFull = isHeapNearlyFull();
     }
     if (!this.isHeapFull && this.dataBytes + growth <= maximumDataBytes) return;
     throw new MongoServerError(
@@ -211,7 +209,7 @@ export class Store {
     const collection = this.addCollection(id, database, name, options);
     for (const specification of indexes) {
       if (isDocument(specification))
-        collection.indexes.push(buildIndex(parseIndexSpecification(specification)));
+        collection.indexes.push(buildIndex(parseIndexSpecification(specification), true));
     }
   }
 
@@ -232,5 +230,14 @@ export class Store {
 }
 
 function validatorOf({ validator, validationLevel }: Document): Predicate | null {
-  return isDocument(validator) && validationLevel !== 'off' ? compileFilter(validator) : null;
+  if (!isDocument(validator) || validationLevel === 'off') return null;
+  try {
+    return compileFilter(validator);
+  } catch (error) {
+    if (!(error instanceof MongoServerError)) throw error;
+    // an earlier version took it: its file is opened and read, and writes say what is wrong until collMod mends it
+    return () => {
+      throw error;
+    };
+  }
 }

@@ -1,5 +1,6 @@
 import { deserialize } from '../bson/deserialize.ts';
 import type { Document } from '../bson/values.ts';
+import { heapLimit } from './heap.ts';
 
 /** One state of a document: its BSON as stored, and its parsed form while that is worth its memory. */
 export class Version {
@@ -28,7 +29,7 @@ export class Version {
 
 // Parsed documents take several times the memory of their BSON: when this many were parsed, all are dropped
 // and parsed again on demand.
-const maximumParsedBytes = 48 * 1024 * 1024;
+const maximumParsedBytes = Math.min(48 * 1024 * 1024, heapLimit / 32);
 let remembered: Version[] = [];
 let rememberedBytes = 0;
 

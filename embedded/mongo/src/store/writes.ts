@@ -30,7 +30,7 @@ export function insertDocument(
   if (existing !== undefined) checkIdIsFree(collection, existing, document, transaction);
   const keys: string[][] = [];
   for (const index of collection.indexes) {
-    const added = index.keysOf(document);
+    const added = index.keysOfNew(document);
     checkUnique(collection, index, added, existing, document, transaction);
     keys.push(added);
   }
@@ -67,7 +67,7 @@ export function replaceDocument(
   for (const index of collection.indexes) {
     if (!index.isTouchedBy(changedRoots)) continue;
     const oldKeys = index.keysOf(before.document);
-    const newKeys = index.keysOf(document);
+    const newKeys = index.keysOfNew(document);
     const added = newKeys.filter((key) => !oldKeys.includes(key));
     checkUnique(collection, index, added, record, document, transaction);
     for (const key of added) fresh.push({ index, key });

@@ -27,8 +27,12 @@ export class Session {
     this.id = id;
   }
 
+  /** The highest number that was used: what comes with a lower one is late. */
   get lastNumber(): bigint {
-    return this.transaction?.number ?? this.retry?.number ?? this.abortedNumber ?? -1n;
+    if (this.transaction !== null) return this.transaction.number;
+    const written = this.retry?.number ?? -1n;
+    const aborted = this.abortedNumber ?? -1n;
+    return written > aborted ? written : aborted;
   }
 }
 

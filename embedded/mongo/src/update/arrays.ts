@@ -69,10 +69,16 @@ export const push: Modifier = (operand) => {
   };
 };
 
+function unknownBeside({ $each: _each, ...others }: Document): string | undefined {
+  return Object.keys(others)[0];
+}
+
 export const addToSet: Modifier = (operand) => {
   const each = isDocument(operand) ? operand.$each : undefined;
   if (each !== undefined && !isArray(each))
     throw badValue('The argument to $each in $addToSet must be an array');
+  const extra = each === undefined || !isDocument(operand) ? undefined : unknownBeside(operand);
+  if (extra !== undefined) throw badValue(`Found unexpected fields after $each in $addToSet: ${extra}`);
   const values = each ?? [operand];
   return (draft, parts) => {
     const current = arrayAt(draft, parts, '$addToSet') ?? [];

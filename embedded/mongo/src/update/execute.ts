@@ -14,12 +14,15 @@ import { documentFromFilter, type Update } from './update.ts';
 export interface UpdateStatement {
   filter: Document;
   update: Update;
+  isReplacement: boolean;
   multi: boolean;
   upsert: boolean;
   sort?: Document | undefined;
   collation: Collation | null;
   hint?: Value | undefined;
   variables: Variables | null;
+  /** Gets both states of a document before its change is made; when it throws, the change is not made. */
+  beforeChange?: (before: Document | null, after: Document) => void;
 }
 
 /** How far a statement got; a statement that had to wait for a transaction goes on from here. */
@@ -27,13 +30,11 @@ export interface UpdateProgress {
   matched: number;
   modified: number;
   upsertedId: Value | undefined;
-  before: Document | null;
-  after: Document | null;
   readonly done: Set<StoredRecord>;
 }
 
 export function newProgress(): UpdateProgress {
-  return { matched: 0, modified: 0, upsertedId: undefined, before: null, after: null, done: new Set() };
+  return { matched: 0, modified: 0, upsertedId: undefined, done: new Set() };
 }
 
 /** @throws LockWait when an open transaction holds a document; call again with the same progress afterwards */
@@ -44,7 +45,7 @@ export function executeUpdate(
   transaction: Transaction | null,
   progress: UpdateProgress,
 ): void {
-  const { filter, update, multi, upsert, sort, collation, hint, variables } = statement;
+  const { filter, update, multi, upsert, sort, collation, hint, variables, beforeChange } = statement;
   const matches = findMatches(
     collection,
     { filter, sort, collation, hint, variables, limit: multi ? 0 : 1 },
@@ -54,13 +55,12 @@ export function executeUpdate(
     if (progress.done.has(record)) continue;
     const { document: before } = version;
     const { document, isChanged, changedRoots } = update(before, filter, false);
+    beforeChange?.(before, document);
     if (isChanged) {
       replaceDocument(store, collection, record, document, changedRoots, transaction);
       progress.modified++;
     }
     progress.matched++;
-    progress.before = before;
-    progress.after = document;
     if (multi) progress.done.add(record);
   }
   if (progress.matched === 0 && upsert) insertFromFilter(store, collection, statement, transaction, progress);
@@ -69,19 +69,19 @@ export function executeUpdate(
 function insertFromFilter(
   store: Store,
   collection: Collection,
-  { filter, update }: UpdateStatement,
+  { filter, update, isReplacement, beforeChange }: UpdateStatement,
   transaction: Transaction | null,
   progress: UpdateProgress,
 ): void {
-  const { document } = update(documentFromFilter(filter), filter, true);
+  const { document } = update(documentFromFilter(filter, isReplacement), filter, true);
   const id = document._id ?? new ObjectId();
   if (isArray(id) || id instanceof BSONRegExp)
     throw new MongoServerError('InvalidIdField', "The '_id' value cannot be an array or a regex");
   const { _id: _unset, ...rest } = document;
   const inserted = { _id: id, ...rest };
+  beforeChange?.(null, inserted);
   insertDocument(store, collection, inserted, null, transaction);
   progress.upsertedId = id;
-  progress.after = inserted;
 }
 
 export interface DeleteStatement {

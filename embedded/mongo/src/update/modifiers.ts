@@ -120,17 +120,24 @@ export function rename(operand: Value, path: string): { target: readonly string[
   if (typeof operand !== 'string') throw badValue(`The 'to' field for $rename must be a string: ${path}`);
   if (operand === path) throw badValue(`The source and target field for $rename must differ: ${path}`);
   const target = operand.split('.');
+  if ([path, operand].some((one) => one.includes('$')))
+    throw badValue(`The source and target field for $rename may not be dynamic: ${path}, ${operand}`);
   return {
     target,
     change: (draft, parts) => {
       const value = draft.get(parts);
       if (value === undefined) return;
-      if (isArray(draft.get(parts.slice(0, -1))))
-        throw badValue(`The source field cannot be an array element, '${path}'`);
+      if (isInArray(draft, parts)) throw badValue(`The source field cannot be an array element, '${path}'`);
+      if (isInArray(draft, target))
+        throw badValue(`The destination field cannot be an array element, '${operand}'`);
       draft.unset(parts);
       draft.set(target, value);
     },
   };
+}
+
+function isInArray(draft: Draft, parts: readonly string[]): boolean {
+  return parts.some((_part, depth) => depth > 0 && isArray(draft.get(parts.slice(0, depth))));
 }
 
 export function unknownModifier(name: string): MongoServerError {

@@ -11,9 +11,17 @@ export type ArrayFilters = ReadonlyMap<string, Predicate>;
 export function parseArrayFilters(filters: readonly Value[]): ArrayFilters {
   const parsed = new Map<string, Predicate>();
   for (const filter of filters) {
-    const identifier = isDocument(filter) ? identifierOf(filter) : undefined;
+    const [identifier, other] = isDocument(filter) ? identifiersIn(filter) : [];
     if (!isDocument(filter) || identifier === undefined)
       throw failedToParse('Cannot use an expression without a top-level field name in arrayFilters');
+    if (other !== undefined)
+      throw failedToParse(
+        `Error parsing array filter :: caused by :: Expected a single top-level field name, found '${identifier}' and '${other}'`,
+      );
+    if (!/^[a-z][a-zA-Z0-9]*$/.test(identifier))
+      throw badValue(
+        `Error parsing array filter :: caused by :: The top-level field name must be an alphanumeric string beginning with a lowercase letter, found '${identifier}'`,
+      );
     if (parsed.has(identifier))
       throw failedToParse(`Found multiple array filters with the same top-level field name ${identifier}`);
     parsed.set(identifier, compileFilter(filter));
@@ -21,12 +29,20 @@ export function parseArrayFilters(filters: readonly Value[]): ArrayFilters {
   return parsed;
 }
 
-function identifierOf(filter: Document): string | undefined {
-  for (const [name, value] of Object.entries(filter)) {
-    if (!name.startsWith('$')) return name.split('.')[0];
-    if (isArray(value)) for (const clause of value) if (isDocument(clause)) return identifierOf(clause);
+function identifiersIn(filter: Document): string[] {
+  const found = Object.entries(filter).flatMap(([name, value]) => {
+    if (!name.startsWith('$')) return [name.split('.')[0] ?? name];
+    return isArray(value) ? value.flatMap((clause) => (isDocument(clause) ? identifiersIn(clause) : [])) : [];
+  });
+  return [...new Set(found)];
+}
+
+/** @throws MongoServerError FailedToParse when a filter stands for nothing in the update's paths */
+export function checkAllUsed(arrayFilters: ArrayFilters, paths: readonly (readonly string[])[]): void {
+  for (const identifier of arrayFilters.keys()) {
+    if (!paths.some((parts) => parts.includes(`$[${identifier}]`)))
+      throw failedToParse(`The array filter for identifier '${identifier}' was not used in the update`);
   }
-  return undefined;
 }
 
 /** The concrete paths that a path with `$`, `$[]` or `$[identifier]` stands for in this document. */

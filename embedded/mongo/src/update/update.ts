@@ -6,7 +6,7 @@ import { type Document, isArray, isDocument, type Value } from '../bson/values.t
 import { failedToParse, MongoServerError } from '../errors.ts';
 import { Draft } from './draft.ts';
 import { type Change, modifiers, rename, unknownModifier } from './modifiers.ts';
-import { type ArrayFilters, expandPath, parseArrayFilters } from './paths.ts';
+import { type ArrayFilters, checkAllUsed, expandPath, parseArrayFilters } from './paths.ts';
 
 export interface Updated {
   document: Document;
@@ -24,6 +24,8 @@ export function compileUpdate(
   arrayFilters: readonly Value[],
   variables: Variables | null,
 ): Update {
+  if (arrayFilters.length > 0 && (isArray(update) || isReplacement(update)))
+    throw failedToParse('arrayFilters may not be specified for a pipeline or a replacement');
   if (isArray(update)) return pipelineUpdate(update, variables);
   if (!isDocument(update)) throw failedToParse('Update argument must be either an object or an array');
   const [first] = Object.keys(update);
@@ -72,6 +74,10 @@ interface CompiledModifier {
 
 function modifierUpdate(update: Document, arrayFilters: ArrayFilters): Update {
   const compiled = compileModifiers(update);
+  checkAllUsed(
+    arrayFilters,
+    compiled.map(({ parts }) => parts),
+  );
   return (document, filter, isInsert) => {
     const draft = new Draft(document);
     for (const { parts, isPositional, onlyOnInsert, change } of compiled) {
@@ -162,24 +168,40 @@ function checkId(before: Document, after: Document): void {
   );
 }
 
-/** The document an upsert starts from: what the filter fixes by equality. */
-export function documentFromFilter(filter: Document): Document {
+/**
+ * The document an upsert starts from: what the filter fixes by equality; of a replacement only its `_id`.
+ * @throws MongoServerError NotSingleValueField when it fixes a path twice, or a path inside another
+ */
+export function documentFromFilter(filter: Document, onlyId: boolean): Document {
   const draft = new Draft({});
-  addEqualities(draft, filter);
+  const fixed: string[] = [];
+  for (const [path, value] of equalitiesOf(filter)) {
+    if (onlyId && path.split('.')[0] !== '_id') continue;
+    checkNotFixed(path, fixed);
+    fixed.push(path);
+    draft.set(path.split('.'), value);
+  }
   return draft.root;
 }
 
-function addEqualities(draft: Draft, filter: Document): void {
+function* equalitiesOf(filter: Document): Generator<[path: string, value: Value]> {
   for (const [name, condition] of Object.entries(filter)) {
-    if (name === '$and' && isArray(condition)) {
-      for (const clause of condition) if (isDocument(clause)) addEqualities(draft, clause);
-    } else if (name === '$or' && isArray(condition) && condition.length === 1) {
-      for (const clause of condition) if (isDocument(clause)) addEqualities(draft, clause);
+    const isConjunction = name === '$and' || (name === '$or' && isArray(condition) && condition.length === 1);
+    if (isConjunction && isArray(condition)) {
+      for (const clause of condition) if (isDocument(clause)) yield* equalitiesOf(clause);
     } else if (!name.startsWith('$')) {
       const value = equalityIn(condition);
-      if (value !== undefined) draft.set(name.split('.'), value);
+      if (value !== undefined) yield [name, value];
     }
   }
+}
+
+function checkNotFixed(path: string, fixed: readonly string[]): void {
+  const other = fixed.find((one) => one === path || one.startsWith(`${path}.`) || path.startsWith(`${one}.`));
+  if (other === undefined) return;
+  const which =
+    other === path ? `path '${path}' is matched twice` : `both paths '${path}' and '${other}' are matched`;
+  throw new MongoServerError('NotSingleValueField', `cannot infer query fields to set, ${which}`);
 }
 
 function equalityIn(condition: Value): Value | undefined {

@@ -20,8 +20,14 @@ export class ServerProcess implements AsyncDisposable {
   port = 0;
   private child: ChildProcess | null = null;
 
-  static async start(): Promise<ServerProcess> {
-    const server = new ServerProcess();
+  private readonly nodeOptions: readonly string[];
+
+  constructor(nodeOptions: readonly string[] = []) {
+    this.nodeOptions = nodeOptions;
+  }
+
+  static async start(nodeOptions: readonly string[] = []): Promise<ServerProcess> {
+    const server = new ServerProcess(nodeOptions);
     await server.start();
     return server;
   }
@@ -37,7 +43,10 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Starts on the same port as before, so that clients find it again. */
   async start(): Promise<void> {
-    const child = launch(['--file', this.file, '--port', String(this.port), '--exit-with-stdin']);
+    const child = launch(
+      ['--file', this.file, '--port', String(this.port), '--exit-with-stdin'],
+      this.nodeOptions,
+    );
     this.child = child;
     if (child.stdout === null) throw new Error('the server has no stdout');
     const lines = createInterface({ input: child.stdout });
@@ -65,8 +74,8 @@ export class ServerProcess implements AsyncDisposable {
   }
 }
 
-export function launch(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [main, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+export function launch(args: readonly string[], nodeOptions: readonly string[] = []): ChildProcess {
+  return spawn(process.execPath, [...nodeOptions, main, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
 /** Runs the server where it is expected to end by itself. */

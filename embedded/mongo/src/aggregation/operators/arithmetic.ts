@@ -2,7 +2,7 @@ import { Decimal128 } from 'bson';
 import { divideDecimals, encodeDecimal, negateDecimal, roundDecimal } from '../../bson/decimal.ts';
 import { addNumbers, isDoubleValue, multiplyNumbers, toDecimal, toNumber } from '../../bson/numbers.ts';
 import { doubleValue, fitsInt64, isInt32, isNumeric, type Numeric, typeName } from '../../bson/values.ts';
-import { badValue, typeMismatch } from '../../errors.ts';
+import { badValue, notSupported, typeMismatch } from '../../errors.ts';
 import {
   type Argument,
   argumentList,
@@ -136,10 +136,16 @@ function wholeRounding(mode: Rounding): OperatorCompiler {
 }
 
 function real(apply: (value: number) => number): OperatorCompiler {
-  return numeric((value) => doubleValue(apply(toNumber(value))));
+  return numeric((value, name) => doubleValue(apply(doubleOf(value, name))));
 }
 
-function power(base: Numeric, exponent: Numeric): Numeric {
+/** @throws MongoServerError CommandNotSupported for a decimal: its result must be one, of 34 digits */
+function doubleOf(value: Numeric, name: string): number {
+  if (value instanceof Decimal128) throw notSupported(`the expression ${name} of a decimal128`);
+  return toNumber(value);
+}
+
+function power(base: Numeric, exponent: Numeric, name: string): Numeric {
   const whole = typeof exponent === 'bigint' || (typeof exponent === 'number' && isInt32(exponent));
   if (whole && Number(exponent) >= 0 && !isDoubleValue(base) && !(base instanceof Decimal128)) {
     const result = BigInt(toNumberOrBigInt(base)) ** BigInt(Number(exponent));
@@ -147,7 +153,7 @@ function power(base: Numeric, exponent: Numeric): Numeric {
       return Number(result);
     if (fitsInt64(result)) return result;
   }
-  return doubleValue(toNumber(base) ** toNumber(exponent));
+  return doubleValue(doubleOf(base, name) ** doubleOf(exponent, name));
 }
 
 export const arithmeticOperators: Readonly<Record<string, OperatorCompiler>> = {
@@ -177,8 +183,8 @@ export const arithmeticOperators: Readonly<Record<string, OperatorCompiler>> = {
   $exp: real(Math.exp),
   $ln: real(positiveLogarithm('$ln', Math.log)),
   $log10: real(positiveLogarithm('$log10', Math.log10)),
-  $log: numericPair((value, base) =>
-    doubleValue(positiveLogarithm('$log', Math.log)(toNumber(value)) / Math.log(toNumber(base))),
+  $log: numericPair((value, base, name) =>
+    doubleValue(positiveLogarithm(name, Math.log)(doubleOf(value, name)) / Math.log(doubleOf(base, name))),
   ),
 };
 

@@ -14,6 +14,7 @@ import {
   type Value,
 } from '../../bson/values.ts';
 import { MongoServerError } from '../../errors.ts';
+import { daysInMonth } from './dateText.ts';
 import { type Argument, isNullish, namedArguments, type OperatorCompiler, unary } from './operator.ts';
 import { isTruthy } from './truth.ts';
 
@@ -106,7 +107,7 @@ const conversions: Readonly<Record<Target, (value: Value) => Value>> = {
             /[zZ]|[+-]\d\d:?\d\d$/.test(value) || /^\d{4}-\d\d-\d\d$/.test(value) ? value : `${value}Z`,
           )
         : null;
-    if (date === null || Number.isNaN(date.getTime())) throw failure(value, 'date');
+    if (date === null || Number.isNaN(date.getTime()) || namesNoDay(value)) throw failure(value, 'date');
     return date;
   },
   objectId: (value) => {
@@ -116,6 +117,12 @@ const conversions: Readonly<Record<Target, (value: Value) => Value>> = {
     throw failure(value, 'objectId');
   },
 };
+
+/** JavaScript reads the 30th of February as the 1st of March. */
+function namesNoDay(value: Value): boolean {
+  const parts = typeof value === 'string' ? /^(\d{4})-(\d\d)-(\d\d)/.exec(value) : null;
+  return parts !== null && Number(parts[3]) > daysInMonth(Number(parts[1]), Number(parts[2]));
+}
 
 function converting(target: Target): OperatorCompiler {
   return unary((value) => (isNullish(value) ? null : conversions[target](value)));

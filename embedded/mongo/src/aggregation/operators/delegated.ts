@@ -1,9 +1,8 @@
 import { Decimal128, Double, ObjectId, Timestamp } from 'bson';
 import { Context, evalExpr, ProcessingMode } from 'mingo/core';
 import * as mingoOperators from 'mingo/operators/expression';
-import { toNumber } from '../../bson/numbers.ts';
 import { type Document, isArray, isDocument, type Value } from '../../bson/values.ts';
-import { badValue, MongoServerError } from '../../errors.ts';
+import { badValue, MongoServerError, notSupported } from '../../errors.ts';
 import type { Expression } from '../expression.ts';
 import type { Compile, OperatorCompiler } from './operator.ts';
 
@@ -14,10 +13,8 @@ const names = [
   '$dateAdd',
   '$dateDiff',
   '$dateFromParts',
-  '$dateFromString',
   '$dateSubtract',
   '$dateToParts',
-  '$dateToString',
   '$dateTrunc',
   '$dayOfMonth',
   '$dayOfWeek',
@@ -64,17 +61,24 @@ const options = {
 
 function delegate(name: (typeof names)[number]): OperatorCompiler {
   return (operand, compile) => {
-    const argument = compileArgument(operand, compile);
-    return (environment) => {
-      const evaluated = argument(environment);
-      try {
-        return computed(evalExpr({}, { [name]: evaluated }, options));
-      } catch (error) {
-        if (error instanceof MongoServerError) throw error;
-        throw badValue(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-      }
-    };
+    const argument = compileArgument(operand, compile, name);
+    return (environment) => run(name, argument(environment));
   };
+}
+
+/** What mingo's operator gives for arguments that are already computed. */
+export function evaluateDelegated(name: string, fields: Readonly<Record<string, Value>>): Value {
+  const literals = Object.entries(fields).map(([field, value]) => [field, literal(value, name)] as const);
+  return run(name, Object.fromEntries(literals));
+}
+
+function run(name: string, argument: Value | undefined): Value {
+  try {
+    return computed(evalExpr({}, { [name]: argument }, options));
+  } catch (error) {
+    if (error instanceof MongoServerError) throw error;
+    throw badValue(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function computed(result: unknown): Value {
@@ -91,33 +95,33 @@ function computed(result: unknown): Value {
 }
 
 /** Keeps the shape of the operand (a list, named arguments or one value) and makes each value a literal. */
-function compileArgument(operand: Value, compile: Compile): Expression {
+function compileArgument(operand: Value, compile: Compile, name: string): Expression {
   if (isArray(operand)) {
     const list = operand.map((element) => compile(element));
-    return (environment) => list.map((element) => literal(element(environment)));
+    return (environment) => list.map((element) => literal(element(environment), name));
   }
   const isNamed = isDocument(operand) && !Object.keys(operand)[0]?.startsWith('$');
   if (!isNamed) {
     const single = compile(operand);
-    return (environment) => literal(single(environment));
+    return (environment) => literal(single(environment), name);
   }
   const fields = Object.entries(operand satisfies Document).map(
     ([field, value]) => [field, compile(value)] as const,
   );
   return (environment) =>
-    Object.fromEntries(fields.map(([field, value]) => [field, literal(value(environment))]));
+    Object.fromEntries(fields.map(([field, value]) => [field, literal(value(environment), name)]));
 }
 
-function literal(value: Value | undefined): Document {
-  return { $literal: plain(value) };
+function literal(value: Value | undefined, name: string): Document {
+  return { $literal: plain(value, name) };
 }
 
 /** The value as mingo knows it: a JavaScript number or date. */
-function plain(value: Value | undefined): Value {
+function plain(value: Value | undefined, name: string): Value {
   if (value instanceof Double) return value.value;
   if (value instanceof ObjectId) return value.getTimestamp();
   if (value instanceof Timestamp) return new Date(value.high * 1000);
-  if (value instanceof Decimal128) return toNumber(value);
+  if (value instanceof Decimal128) throw notSupported(`the expression ${name} of a decimal128`);
   if (typeof value === 'bigint') {
     if (!Number.isSafeInteger(Number(value)))
       throw badValue(`the number ${value} is too large for this operator`);

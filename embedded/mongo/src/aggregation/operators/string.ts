@@ -2,8 +2,8 @@ import { BSONRegExp } from 'bson';
 import { compareStrings } from '../../bson/compare.ts';
 import { toNumber } from '../../bson/numbers.ts';
 import { type Document, isNumeric, type Value } from '../../bson/values.ts';
-import { badValue, typeMismatch } from '../../errors.ts';
-import { toRegExp } from '../../query/operators/evaluation.ts';
+import { badValue, MongoServerError, typeMismatch } from '../../errors.ts';
+import { toRegExp } from '../../query/regex/regExp.ts';
 import { textOf } from './conversion.ts';
 import {
   type Argument,
@@ -30,7 +30,17 @@ function substringOfCodePoints(values: Argument[], name: string): Argument {
   const [value, start, count] = values;
   const points = [...(isNullish(value) ? '' : textOf(value))];
   const from = integer(start, name);
-  return points.slice(from, from + integer(count, name)).join('');
+  const length = integer(count, name);
+  if (length < 0)
+    throw new MongoServerError('Location34454', `${name}: length must be a nonnegative integer.`);
+  if (from < 0)
+    throw new MongoServerError('Location34455', `${name}: the starting index must be nonnegative integer.`);
+  return points.slice(from, from + length).join('');
+}
+
+/** Whether a byte goes on with a UTF-8 character that another byte began. */
+function isContinuation(byte: number | undefined): boolean {
+  return byte !== undefined && (byte & 0xc0) === 0x80;
 }
 
 function substringOfBytes(values: Argument[], name: string): Argument {
@@ -38,7 +48,23 @@ function substringOfBytes(values: Argument[], name: string): Argument {
   const bytes = Buffer.from(isNullish(value) ? '' : textOf(value));
   const from = integer(start, name);
   const length = integer(count, name);
-  return bytes.subarray(from, length < 0 ? undefined : from + length).toString();
+  if (from < 0)
+    throw new MongoServerError(
+      'Location50752',
+      `${name}: starting index must be non-negative (got: ${from})`,
+    );
+  if (isContinuation(bytes[from]))
+    throw new MongoServerError(
+      'Location28656',
+      `${name}: Invalid range, starting index is a UTF-8 continuation byte.`,
+    );
+  const end = length < 0 ? bytes.length : from + length;
+  if (isContinuation(bytes[end]))
+    throw new MongoServerError(
+      'Location28657',
+      `${name}: Invalid range, ending index is in the middle of a UTF-8 character.`,
+    );
+  return bytes.subarray(from, end).toString();
 }
 
 function indexOf(values: Argument[], name: string): Argument {
@@ -71,6 +97,11 @@ function trimming(sides: { left: boolean; right: boolean }): OperatorCompiler {
       return points.slice(start, end).join('');
     };
   };
+}
+
+function split(value: string, separator: string): string[] {
+  if (separator === '') throw new MongoServerError('Location40087', '$split requires a non-empty separator');
+  return value.split(separator);
 }
 
 type Matching = (value: string, expression: RegExp) => Value;
@@ -143,7 +174,7 @@ export const stringOperators: Readonly<Record<string, OperatorCompiler>> = {
     ),
   ),
   $split: binary((value, separator, name) =>
-    isNullish(value) || isNullish(separator) ? null : text(value, name).split(text(separator, name)),
+    isNullish(value) || isNullish(separator) ? null : split(text(value, name), text(separator, name)),
   ),
   $substrCP: variadic(substringOfCodePoints, 3, 3),
   $substrBytes: variadic(substringOfBytes, 3, 3),

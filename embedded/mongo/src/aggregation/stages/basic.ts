@@ -26,7 +26,10 @@ const match: StageCompiler = (specification, { collation, variables }) => {
 const sort: StageCompiler = (specification, { collation }) => {
   if (!isDocument(specification) || Object.keys(specification).length === 0)
     throw badValue('$sort stage must have at least one sort key');
-  const order = compileSort(parseSort(specification), collation);
+  const fields = parseSort(specification);
+  if (fields.some(({ path }) => path === '$natural'))
+    throw new MongoServerError('Location16410', "FieldPath field names may not start with '$': $natural");
+  const order = compileSort(fields, collation);
   return (documents) => [...documents].sort(order);
 };
 
@@ -51,7 +54,20 @@ const skip: StageCompiler = (specification) => {
 
 const unwind: StageCompiler = (specification) => {
   const options: Document = isDocument(specification) ? specification : { path: specification };
-  const { path, includeArrayIndex, preserveNullAndEmptyArrays } = options;
+  const { path, includeArrayIndex, preserveNullAndEmptyArrays, ...unknown } = options;
+  const [option] = Object.keys(unknown);
+  if (option !== undefined)
+    throw new MongoServerError('Location28811', `unrecognized option to $unwind stage: ${option}`);
+  if (preserveNullAndEmptyArrays !== undefined && typeof preserveNullAndEmptyArrays !== 'boolean')
+    throw new MongoServerError(
+      'Location28809',
+      'expected a boolean for the preserveNullAndEmptyArrays option to $unwind stage',
+    );
+  if (includeArrayIndex !== undefined && (typeof includeArrayIndex !== 'string' || includeArrayIndex === ''))
+    throw new MongoServerError(
+      'Location28810',
+      'expected a non-empty string for the includeArrayIndex option to $unwind stage',
+    );
   if (typeof path !== 'string' || !path.startsWith('$'))
     throw badValue("path option to $unwind stage should be prefixed with a '$'");
   const parts = path.slice(1).split('.');
@@ -113,7 +129,10 @@ const facet: StageCompiler = (specification, context) => {
     const names = pipeline.flatMap((stage) => (isDocument(stage) ? Object.keys(stage) : []));
     const forbidden = names.find((stage) => ['$facet', '$out', '$merge'].includes(stage));
     if (forbidden !== undefined)
-      throw badValue(`${forbidden} is not allowed to be used within a $facet stage`);
+      throw new MongoServerError(
+        'Location40600',
+        `${forbidden} is not allowed to be used within a $facet stage`,
+      );
     return [name, compilePipeline(pipeline, context)] as const;
   });
   return function* (documents) {

@@ -1,6 +1,7 @@
 import { keyString } from '../../bson/keyString.ts';
 import { type Document, isDocument, type Value } from '../../bson/values.ts';
 import { MongoServerError } from '../../errors.ts';
+import { newFolding } from '../../query/collation.ts';
 import { compileSort, parseSort } from '../../query/sort.ts';
 import { type Accumulator, Percentiles, Several, Sum, simpleAccumulators } from '../accumulators.ts';
 import { compileExpression, type Environment, type Expression } from '../expression.ts';
@@ -121,7 +122,7 @@ interface Group {
   accumulators: Accumulator[];
 }
 
-const group: StageCompiler = (specification, { variables }) => {
+const group: StageCompiler = (specification, { variables, collation }) => {
   if (!isDocument(specification))
     throw new MongoServerError('Location15947', "a group's fields must be specified in an object");
   const { _id: id, ...outputs } = specification;
@@ -133,10 +134,11 @@ const group: StageCompiler = (specification, { variables }) => {
   );
   return function* (documents) {
     const groups = new Map<string, Group>();
+    const fold = newFolding(collation)?.fold;
     for (const document of documents) {
       const environment: Environment = { root: document, variables };
       const groupId = idOf(environment) ?? null;
-      const key = keyString(groupId);
+      const key = keyString(groupId, fold);
       let entry = groups.get(key);
       if (entry === undefined) {
         entry = { id: groupId, accumulators: fields.map(([, { create }]) => create()) };

@@ -2,8 +2,10 @@ import { keyString } from '../../bson/keyString.ts';
 import { toNumber } from '../../bson/numbers.ts';
 import { anyAtPath } from '../../bson/paths.ts';
 import { type Document, isArray, isDocument, isNumeric, type Value } from '../../bson/values.ts';
-import { failedToParse, notSupported } from '../../errors.ts';
+import { failedToParse, MongoServerError, notSupported } from '../../errors.ts';
+import { newFolding } from '../../query/collation.ts';
 import { compileFilter } from '../../query/filter.ts';
+import type { Folding } from '../../query/folding.ts';
 import { Draft } from '../../update/draft.ts';
 import { bindVariables, compileExpression, valueAtPath } from '../expression.ts';
 import { namedArguments } from '../operators/operator.ts';
@@ -13,15 +15,18 @@ import type { StageCompiler } from './stages.ts';
 /** The documents of a collection by the values of a field; a missing field counts as null. */
 class ForeignIndex {
   private readonly byKey = new Map<string, Document[]>();
+  private readonly folding: Folding | null;
 
   constructor(context: PipelineContext, from: string, field: string) {
+    this.folding = newFolding(context.collation);
+    const fold = this.folding?.fold;
     const parts = field.split('.');
     const collection = context.store.collection(context.database, from);
     for (const { document } of collection?.visibleVersions(context.view) ?? []) {
       const keys = new Set<string>();
       anyAtPath(document, parts, (value) => {
-        keys.add(keyString(value));
-        if (isArray(value)) for (const element of value) keys.add(keyString(element));
+        keys.add(keyString(value, fold));
+        if (isArray(value)) for (const element of value) keys.add(keyString(element, fold));
         return false;
       });
       for (const key of keys.size === 0 ? [keyString(null)] : keys) {
@@ -33,7 +38,9 @@ class ForeignIndex {
   }
 
   find(value: Value | undefined): Document[] {
-    const keys = new Set(isArray(value) ? value.map((element) => keyString(element)) : [keyString(value)]);
+    const find = this.folding?.find;
+    const values = isArray(value) ? value : [value];
+    const keys = new Set(values.map((element) => keyString(element, find)));
     const [only] = keys;
     if (keys.size === 1 && only !== undefined) return this.byKey.get(only) ?? [];
     return [...new Set([...keys].flatMap((key) => this.byKey.get(key) ?? []))];
@@ -98,6 +105,14 @@ const lookup: StageCompiler = (specification, context) => {
 
 function arrayOfStages(value: Value, name: string): Value[] {
   if (!isArray(value)) throw failedToParse(`the pipeline of ${name} must be an array`);
+  for (const stage of value) {
+    const output = ['$out', '$merge'].find((one) => isDocument(stage) && one in stage);
+    if (output !== undefined)
+      throw new MongoServerError(
+        name === '$lookup' ? 'Location51047' : 'Location31441',
+        `${output} is not allowed within a ${name}'s sub-pipeline`,
+      );
+  }
   return value;
 }
 

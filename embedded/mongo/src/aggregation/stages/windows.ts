@@ -3,6 +3,7 @@ import { keyString } from '../../bson/keyString.ts';
 import { toNumber } from '../../bson/numbers.ts';
 import { type Document, isArray, isDocument, isNumeric, type Value } from '../../bson/values.ts';
 import { failedToParse, notSupported } from '../../errors.ts';
+import { newFolding } from '../../query/collation.ts';
 import { compileSort, parseSort, type SortField } from '../../query/sort.ts';
 import { Draft } from '../../update/draft.ts';
 import { compileExpression, valueAtPath } from '../expression.ts';
@@ -43,8 +44,9 @@ const setWindowFields: StageCompiler = (specification, context) => {
   }));
   return function* (documents) {
     const partitions = new Map<string, Document[]>();
+    const fold = newFolding(context.collation)?.fold;
     for (const document of documents) {
-      const key = keyString(partitionOf({ root: document, variables: context.variables }));
+      const key = keyString(partitionOf({ root: document, variables: context.variables }), fold);
       const list = partitions.get(key);
       if (list === undefined) partitions.set(key, [document]);
       else list.push(document);

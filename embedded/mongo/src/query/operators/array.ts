@@ -1,5 +1,5 @@
 import { toNumber } from '../../bson/numbers.ts';
-import { isArray, isDocument, isNumeric, type Value } from '../../bson/values.ts';
+import { type Document, isArray, isDocument, isNumeric, type Value } from '../../bson/values.ts';
 import { badValue } from '../../errors.ts';
 import { type FieldOperator, passes, wholeValue } from './operator.ts';
 
@@ -32,8 +32,20 @@ export function elementTest(
   return (element) => isDocument(element) && predicate(element);
 }
 
+function isOperator(element: Document): boolean {
+  return Object.keys(element)[0]?.startsWith('$') === true && !('$ref' in element || '$id' in element);
+}
+
 const all: FieldOperator = (operand, _condition, context) => {
   if (!isArray(operand)) throw badValue('$all needs an array');
+  const isElemMatch = (element: Value) => isDocument(element) && Object.keys(element)[0] === '$elemMatch';
+  const areElemMatches = operand.length > 0 && operand.every(isElemMatch);
+  if (
+    !context.isStored &&
+    !areElemMatches &&
+    operand.some((element) => isDocument(element) && isOperator(element))
+  )
+    throw badValue('no $ expressions in $all');
   const tests = operand.map((element) => context.compileCondition(element));
   return wholeValue(
     (value) =>

@@ -4,7 +4,7 @@ import { keyString } from '../../bson/keyString.ts';
 import { isNaNValue } from '../../bson/numbers.ts';
 import { isArray, isNumeric, typeOrder, typeOrderOf, type Value } from '../../bson/values.ts';
 import { badValue } from '../../errors.ts';
-import { stringOrder } from '../collation.ts';
+import { newFolding, stringOrder } from '../collation.ts';
 import { regularExpression } from './evaluation.ts';
 import { anyElement, type FieldOperator, type FilterContext, type ValueTest } from './operator.ts';
 
@@ -43,13 +43,14 @@ const inList: FieldOperator = (operand, _condition, context) => {
   const patterns: ValueTest[] = [];
   const plain: Value[] = [];
   for (const element of operand) {
-    if (element instanceof BSONRegExp) patterns.push(regularExpression(element));
+    if (element instanceof BSONRegExp) patterns.push(regularExpression(element, context));
     else plain.push(element);
   }
-  const fold = context.collation?.fold;
-  const keys = new Set(plain.map((element) => keyString(element, fold)));
+  const folding = newFolding(context.collation);
+  const keys = new Set(plain.map((element) => keyString(element, folding?.fold)));
+  const find = folding?.find;
   return anyElement(
-    (value) => keys.has(keyString(value, fold)) || patterns.some((pattern) => pattern.test(value)),
+    (value) => keys.has(keyString(value, find)) || patterns.some((pattern) => pattern.test(value)),
   );
 };
 

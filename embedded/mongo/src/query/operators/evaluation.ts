@@ -2,48 +2,12 @@ import { BSONRegExp, BSONSymbol } from 'bson';
 import { equalValues } from '../../bson/compare.ts';
 import { toNumber } from '../../bson/numbers.ts';
 import { isArray, isDocument, isNumeric, type Value } from '../../bson/values.ts';
-import { badValue, MongoServerError } from '../../errors.ts';
-import { anyElement, type FieldOperator, passes, type ValueTest } from './operator.ts';
+import { badValue } from '../../errors.ts';
+import { storedRegExp, toRegExp } from '../regex/regExp.ts';
+import { anyElement, type FieldOperator, type FilterContext, passes, type ValueTest } from './operator.ts';
 
-/** A JavaScript regular expression for a PCRE one; the `x` flag is applied by removing what it ignores. */
-export function toRegExp(pattern: string, options: string): RegExp {
-  let source = pattern;
-  let flags = 'u';
-  for (const option of options) {
-    if (option === 'i' || option === 'm' || option === 's') flags += option;
-    else if (option === 'x') source = source.replace(/\\.|\[(?:\\.|[^\]])*\]|\s+|#.*$/gm, keepUnlessSpace);
-    else if (option !== 'u') throw badValue(`invalid flag in regex options: ${option}`);
-  }
-  const inline = /^\(\?([ims]+)\)/.exec(source);
-  if (inline?.[1] !== undefined) {
-    flags = [...new Set(flags + inline[1])].join('');
-    source = source.slice(inline[0].length);
-  }
-  try {
-    return new RegExp(source, flags);
-  } catch {
-    return withoutUnicode(source, flags.replace('u', ''));
-  }
-}
-
-function keepUnlessSpace(part: string): string {
-  return /^(\s|#)/.test(part) ? '' : part;
-}
-
-/** Escapes that PCRE allows and the unicode mode refuses. */
-function withoutUnicode(source: string, flags: string): RegExp {
-  try {
-    return new RegExp(source, flags);
-  } catch (error) {
-    throw new MongoServerError(
-      'BadValue',
-      `Regular expression is invalid: ${error instanceof Error ? error.message : source}`,
-    );
-  }
-}
-
-export function regularExpression(value: BSONRegExp): ValueTest {
-  const expression = toRegExp(value.pattern, value.options);
+export function regularExpression(value: BSONRegExp, { isStored }: FilterContext): ValueTest {
+  const expression = (isStored ? storedRegExp : toRegExp)(value.pattern, value.options);
   return anyElement((candidate) => {
     if (typeof candidate === 'string') return expression.test(candidate);
     if (candidate instanceof BSONSymbol) return expression.test(candidate.value);
@@ -51,13 +15,13 @@ export function regularExpression(value: BSONRegExp): ValueTest {
   });
 }
 
-const regex: FieldOperator = (operand, condition) => {
+const regex: FieldOperator = (operand, condition, context) => {
   const { $options: options } = condition;
   if (options !== undefined && typeof options !== 'string') throw badValue('$options has to be a string');
   if (operand instanceof BSONRegExp)
-    return regularExpression(new BSONRegExp(operand.pattern, options ?? operand.options));
+    return regularExpression(new BSONRegExp(operand.pattern, options ?? operand.options), context);
   if (typeof operand !== 'string') throw badValue('$regex has to be a string');
-  return regularExpression(new BSONRegExp(operand, options ?? ''));
+  return regularExpression(new BSONRegExp(operand, options ?? ''), context);
 };
 
 const modulo: FieldOperator = (operand) => {

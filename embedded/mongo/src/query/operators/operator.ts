@@ -15,6 +15,8 @@ export interface ValueTest {
 export interface FilterContext {
   collation: Collation | null;
   variables: Variables | null;
+  /** The filter comes from the data file: what earlier versions took must not be refused. */
+  isStored: boolean;
   compileFilter: (filter: Document) => Predicate;
   compileCondition: (condition: Value) => ValueTest[];
 }
