@@ -20,5 +20,5 @@ export function readRetryAfter(
 /** `Date.parse` takes nearly any text for a date: `-5` is one in 2001. So it has to read as it is written. */
 function untilDate(text: string): number | undefined {
   const time = Date.parse(text);
-  return new Date(time).toUTCString() === text ? time - Date.now() : undefined;
+  return Number.isFinite(time) && new Date(time).toUTCString() === text ? time - Date.now() : undefined;
 }
