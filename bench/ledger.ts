@@ -23,7 +23,7 @@ const options: Options = new Command('bench:ledger')
   .opts();
 
 // All movements of a run stay, and the embedded MongoDB holds 512 MB.
-const FULL_PACE = { rounds: 5, seconds: 2 };
+const FULL_PACE = { rounds: 5, seconds: 1.5 };
 const QUICK_PACE = { rounds: 1, seconds: 1 };
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
