@@ -10,15 +10,17 @@ import { createTestSystem, type TestSystem } from '../support/testSystem.ts';
 import { FormPoster, type PostOutcome } from '../support/usageLoad.ts';
 import { waitFor } from '../support/waitFor.ts';
 
-/** Servers of this file's own, because it stops them. */
 const CLIENTS = 150;
 /** After each answer; together they post 200 reports a second, or as many as the machine can. */
 const PAUSE_MILLISECONDS = 750;
+/** With the pauses between them that makes an outage of thirty seconds at least. */
+const REFUSALS_WITHOUT_REDIS = 40;
 /** The promise is two seconds; the rest is for a machine that is slow, or stands still for a moment. */
 const LONGEST_ANSWER_MILLISECONDS = 4_000;
 
 const seller = { user_id: 7, user_name: 'outage.seller' };
 
+/** Servers of this file's own, because it stops them. */
 let dir: string;
 let redis: EmbeddedServer;
 let mongo: EmbeddedServer;
@@ -44,7 +46,7 @@ describe('a store that is away under load', () => {
     await underLoad('redis-stopped', async (refusals) => {
       const { port } = redis;
       await redis.stop();
-      await refusals(30);
+      await refusals(REFUSALS_WITHOUT_REDIS);
       redis = await startRedis({ dir: join(dir, 'redis'), port });
     });
   });
